@@ -1,0 +1,19 @@
+"""The commands of the command line, one dataclass each: its fields are the options."""
+
+from analyses.commands.base import Command
+from analyses.commands.runs import Evaluate, Record, Study, Train
+from analyses.commands.specimens import Organisms
+from analyses.commands.stores import Open, Verify
+
+__all__ = ["COMMANDS", "Command"]
+
+COMMANDS: dict[str, type[Command]] = {
+    "organisms": Organisms,
+    "record": Record,
+    "study": Study,
+    "evaluate": Evaluate,
+    "open": Open,
+    "verify": Verify,
+    "train": Train,
+}
+"""Name on the command line → command."""

@@ -1,0 +1,65 @@
+"""What all commands share."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import tyro
+
+
+@dataclass(kw_only=True)
+class Command:
+    """A command: the options, and `run`, which calls the library and prints what it returned."""
+
+    debug: tyro.conf.FlagCreatePairsOff[bool] = False
+    """On an error, show where in the code it came from."""
+
+    def run(self) -> int:
+        """Do it and return the exit code."""
+        raise NotImplementedError
+
+
+def print_json(record: Any) -> None:
+    """Print a record as JSON (RFC 8259: no NaN; what JSON lacks is written as text)."""
+    print(json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False, default=str))
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[Any]], right: Iterable[int] = ()) -> str:
+    """Lay out rows under a header, in columns; `right` are the columns set to the right.
+
+    Examples
+    --------
+    >>> print(table(["site", "n"], [["h", 10], ["layers.0.c", 2]], right=[1]))
+    site         n
+    h           10
+    layers.0.c   2
+    """
+    cells = [list(header), *([str(cell) for cell in row] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    right = set(right)
+    lines = [
+        "  ".join(
+            cell.rjust(width) if column in right else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in cells
+    ]
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def in_bytes(n: float) -> str:
+    """Write a number of bytes for people.
+
+    Examples
+    --------
+    >>> in_bytes(999), in_bytes(1_536_000)
+    ('999 B', '1.5 MB')
+    """
+    for unit in ("B", "kB", "MB", "GB"):
+        if n < 1000:
+            return f"{n:.0f} B" if unit == "B" else f"{n:.1f} {unit}"
+        n /= 1000
+    return f"{n:.1f} TB"

@@ -1,0 +1,212 @@
+"""``mesascope record``, ``study``, ``evaluate`` and ``train``: what makes a network run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+
+from analyses.commands.base import Command, print_json, table
+
+NameArgument = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="NAME")]
+OptionalInt = Annotated[int | None, tyro.conf.arg(metavar="INT")]
+OptionalStr = Annotated[str | None, tyro.conf.arg(metavar="STR")]
+
+
+@dataclass
+class Record(Command):
+    """Let an organism act on levels and stream the run to a store; the same again resumes it."""
+
+    name: NameArgument
+    """Name of an organism, or the folder of one."""
+    path: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="PATH")]
+    """Where the store goes: a folder, or any fsspec URL."""
+    split: str = "test"
+    """train or test (generated), a Boxoban set (boxoban-medium-valid), or a level file."""
+    n: OptionalInt = None
+    """How many levels; all of a file or a published set if left out."""
+    sites: tuple[str, ...] = ("layers.*.h",)
+    """Sites to record, names or globs; what every store holds is recorded anyway."""
+    seed: int = 0
+    """Of generated levels, of the choice among published ones, and of actions that are drawn."""
+    thinking_steps: int = 0
+    """How often the first observation is fed before the first action."""
+    dtype: Literal["float16", "float32"] = "float16"
+    """Of the sites in the store."""
+    temperature: float = 0.0
+    """0 acts greedily; otherwise actions are drawn from softmax(logits / temperature)."""
+    batch_size: OptionalInt = None
+    """Levels side by side; chosen by the size of the variables if left out."""
+    device: OptionalStr = None
+    """Where the network runs: cpu, cuda."""
+    progress: bool = True
+    """Show a progress bar."""
+    resume: bool = True
+    """Take up a store that is there; otherwise anything at PATH is an error."""
+
+    def run(self) -> int:
+        """See `Command.run`."""
+        import interp
+        import organisms
+
+        organism = organisms.load(self.name, self.device)
+        interp.record(
+            organism,
+            organism.tasks(self.split, self.n, self.seed),
+            self.path,
+            sites=self.sites,
+            seed=self.seed,
+            thinking_steps=self.thinking_steps,
+            dtype=self.dtype,
+            temperature=self.temperature,
+            batch_size=self.batch_size,
+            progress=self.progress,
+            resume=self.resume,
+        )
+        print(self.path)
+        return 0
+
+
+@dataclass
+class Study(Command):
+    """Ask whether an organism plans, where the plan is and when it forms; write report.html."""
+
+    name: NameArgument
+    """Name of an organism, or the folder of one."""
+    out: Path
+    """Folder for the report, figures (PNG, PDF), numbers (netCDF) and recordings."""
+    split: str = "test"
+    """train or test (generated), a Boxoban set (boxoban-medium-valid), or a level file."""
+    n: OptionalInt = None
+    """How many levels; the study's own choice if left out."""
+    thinking_steps: OptionalInt = None
+    """Of the recording in which plans form; the study's own choice if left out."""
+    seed: int = 0
+    """Of levels, splits and bootstrap."""
+    device: OptionalStr = None
+    """Where the network runs: cpu, cuda."""
+    progress: bool = True
+    """Show progress bars."""
+
+    def run(self) -> int:
+        """See `Command.run`."""
+        import organisms
+        from analyses.study import study
+
+        chosen = {"n_levels": self.n, "thinking_steps": self.thinking_steps}
+        report = study(
+            organisms.load(self.name, self.device),
+            self.out,
+            split=self.split,
+            seed=self.seed,
+            progress=self.progress,
+            **{name: value for name, value in chosen.items() if value is not None},
+        )
+        print(report)
+        return 0
+
+
+@dataclass
+class Evaluate(Command):
+    """Measure solve rates on a set of levels, at several thinking times, with intervals and n."""
+
+    name: NameArgument
+    """Name of an organism, or the folder of one."""
+    split: str = "test"
+    """train or test (generated), a Boxoban set (boxoban-unfiltered-test), or a level file."""
+    n: int = 1000
+    """How many levels."""
+    thinking: tuple[int, ...] = (0,)
+    """Numbers of thinking steps; gains are over 0, which is always run."""
+    seed: int = 0
+    """Of the levels and the bootstrap."""
+    untrained: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Also run the same network before training, the control."""
+    device: OptionalStr = None
+    """Where the network runs: cpu, cuda."""
+    progress: bool = True
+    """Show a progress bar."""
+    json: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Print JSON."""
+
+    def run(self) -> int:
+        """See `Command.run`."""
+        import organisms
+        from analyses.thinking_time import thinking_time
+
+        organism = organisms.load(self.name, self.device)
+        result = thinking_time(
+            organism,
+            organism.tasks(self.split, self.n, self.seed),
+            self.thinking,
+            controls=("untrained",) if self.untrained else (),
+            seed=self.seed,
+            progress=self.progress,
+        )
+        rows = solve_rates(result)
+        if self.json:
+            keep = ("organism", "n_episodes", "confidence", "intervals", "seed", "max_steps")
+            about = {name: result.attrs[name] for name in keep}
+            print_json({**about, "split": self.split, "results": rows})
+            return 0
+        share = f"{100 * result.attrs['confidence']:.0f} % interval"
+        print(f"{organism.name} on {self.split}, n = {result.attrs['n_episodes']}")
+        percent = [
+            [row["source"], row["thinking_steps"], *map(_percent, (row["solve_rate"], row["gain"]))]
+            for row in rows
+        ]
+        header = ["network", "thinking steps", f"solved, {share}", f"gain over 0, {share}"]
+        print(table(header, percent, right=[1, 2, 3]))
+        return 0
+
+
+def solve_rates(result: Any) -> list[dict[str, Any]]:
+    """Return the solve rates of a `thinking_time` Dataset as records, JSON-able.
+
+    Each has ``source``, ``thinking_steps``, ``n``, and ``solve_rate`` and ``gain`` (over no
+    thinking, paired) as ``{"value", "low", "high"}``, shares between 0 and 1 (gain: −1 and 1).
+    """
+    return [
+        {
+            "source": str(source),
+            "thinking_steps": int(steps),
+            "n": int(result.sizes["episode"]),
+            **{
+                name: {
+                    key: float(result[name + end].sel(source=source, thinking=steps))
+                    for key, end in (("value", ""), ("low", "_low"), ("high", "_high"))
+                }
+                for name in ("solve_rate", "gain")
+            },
+        }
+        for source in result.source.values
+        for steps in result.thinking.values
+    ]
+
+
+def _percent(interval: dict[str, float]) -> str:
+    value, low, high = (100 * interval[key] for key in ("value", "low", "high"))
+    return f"{value:.1f} % [{low:.1f}, {high:.1f}]"
+
+
+@dataclass
+class Train(Command):
+    """Train an organism by a recipe; weights, log and state to resume from go to a folder."""
+
+    recipe: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RECIPE")]
+    """Name of a recipe (organisms/sokoban/recipes.py)."""
+    out: Path
+    """Folder for weights, log and the state to resume from."""
+    resume: bool = True
+    """Go on where a training in that folder stopped; otherwise such a folder is an error."""
+    progress: bool = True
+    """Show a progress bar."""
+
+    def run(self) -> int:
+        """See `Command.run`."""
+        from organisms.training.run import train_recipe
+
+        print(train_recipe(self.recipe, self.out, resume=self.resume, progress=self.progress))
+        return 0

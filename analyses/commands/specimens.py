@@ -1,0 +1,75 @@
+"""``mesascope organisms``: what there is, and one of them in full."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+import tyro
+
+from analyses.commands.base import Command, print_json, table
+
+
+@dataclass
+class Organisms(Command):
+    """List the organisms, or show one: its card, its sites and their dims."""
+
+    action: tyro.conf.Positional[Literal["list", "show"]] = "list"
+    """list, or show NAME."""
+    name: Annotated[tyro.conf.Positional[str | None], tyro.conf.arg(metavar="NAME")] = None
+    """Name of an organism, or the folder of one (for show)."""
+    json: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Print JSON."""
+
+    def run(self) -> int:
+        """See `Command.run`."""
+        from interp.errors import InputError
+
+        if self.action == "list":
+            if self.name is not None:
+                raise InputError(f"Did you mean: mesascope organisms show {self.name}?")
+            self._list()
+        elif self.name is None:
+            raise InputError("Which one? mesascope organisms show NAME")
+        else:
+            self._show(self.name)
+        return 0
+
+    def _list(self) -> None:
+        from organisms import names, shipped
+        from organisms.card import Card
+
+        cards = {name: Card.read(folder / "card.json") for name, folder in shipped().items()}
+        rows: list[dict[str, Any]] = [
+            {
+                "name": name,
+                "shipped": name in cards,
+                "summary": cards[name].summary if name in cards else "released; downloaded on use",
+            }
+            for name in names()
+        ]
+        if self.json:
+            print_json(rows)
+        else:
+            print(table(["name", "summary"], [[row["name"], row["summary"]] for row in rows]))
+
+    def _show(self, name: str) -> None:
+        import organisms
+
+        organism = organisms.load(name)
+        n_parameters = sum(p.numel() for p in organism.network.parameters())
+        if self.json:
+            print_json(
+                {
+                    **organism.card.to_dict(),
+                    "n_parameters": n_parameters,
+                    "sites": {site: list(dims) for site, dims in organism.sites.items()},
+                    "concepts": list(organism.concepts),
+                }
+            )
+            return
+        print(organism.card)
+        print(f"parameters: {n_parameters:,}")
+        print(f"weights sha256: {organism.card.weights_sha256}")
+        print(f"concepts: {', '.join(organism.concepts)}\n")
+        print(table(["site", "dims"], [[s, ", ".join(d)] for s, d in organism.sites.items()]))

@@ -1,0 +1,359 @@
+"""Does the plan that can be read get better while the organism deliberates?"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+
+from analyses.plan_probes import PLAN_CONCEPTS
+from analyses.recordings import concept_name, recorded
+from analyses.verdict import add_verdict
+from interp.errors import InputError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from interp.concepts import Concept
+    from interp.organism import Tasks
+
+BLOCK = 64
+"""Episodes read at a time."""
+
+
+def plan_formation(
+    source: Any,
+    tasks: Tasks | None = None,
+    concepts: Sequence[str | Concept] | None = None,
+    *,
+    thinking_steps: int = 5,
+    sites: Iterable[str] | None = None,
+    receptive_field: int = 1,
+    test_fraction: float = 0.5,
+    untrained: Any = "auto",
+    seed: int = 0,
+    folder: str | os.PathLike | None = None,
+    n_bootstrap: int = 2000,
+    confidence: float = 0.95,
+    progress: bool = True,
+    **options: Any,
+) -> xr.Dataset:
+    """Score the decoded plan at every tick before the first action.
+
+    Probes are fitted on training levels, at the last tick of the steps in which the organism acts.
+    The same probes then read the held-out levels at every tick of the thinking steps and of step 0.
+    The label is what the organism goes on to do from step 0, so the probe, the label and the
+    observation stay the same along the curve: only the state changes.
+
+    Parameters
+    ----------
+    source
+        An organism (recorded on `tasks` first, with `thinking_steps`), or a store or run that was
+        recorded with thinking steps.
+    tasks
+        For an organism.
+    concepts
+        Names among ``organism.concepts``, or concepts of your own, with one label per square;
+        default the plan concepts.
+    thinking_steps
+        For an organism.
+    sites
+        Default: the organism's recurrent state, or all recorded sites that have squares.
+    receptive_field
+        Of the probes.
+    test_fraction
+        Share of the levels that are held out.
+    untrained, folder
+        See `analyses.recordings.recorded`. The untrained network gets probes of its own.
+    seed
+        Of recording, split, sample, bootstrap and the untrained weights.
+    **options
+        Passed to `interp.probes.fit_probes`.
+
+    Returns
+    -------
+    xarray.Dataset
+        ===================================  ======================================================
+        variable                             dims
+        ===================================  ======================================================
+        macro_f1, f1_far, _low, _high        concept, source, site, deliberation
+        growth, growth_low, growth_high      concept, source, site: macro-F1 at the end of the last
+                                             thinking step minus that at the first tick, paired
+        excess, excess_low, excess_high      concept, site: the trained network's growth minus the
+                                             untrained one's (its own, where there is none)
+        p_value, p_holm                      concept, site; one-sided, of excess ≤ 0
+        found                                concept: excess > 0 at some site, Holm-corrected
+        ===================================  ======================================================
+
+        ``deliberation`` counts ticks from the first one; coordinates ``step`` and ``tick`` along it.
+
+    Raises
+    ------
+    InputError
+        If the run has no thinking steps.
+
+    Notes
+    -----
+    A feed-forward network is at its last value from the start: growth 0, "not found". The interval
+    is over test levels for one set of probes.
+
+    References
+    ----------
+    Bush et al. 2025 (arXiv 2504.01871), Sec. 5 and Fig. 6.
+    """
+    from interp.probes import fit_probes
+    from interp.probes.features import choose_sites
+
+    concepts = list(PLAN_CONCEPTS if concepts is None else concepts)
+    names = [concept_name(concept) for concept in concepts]
+    with recorded(
+        source,
+        tasks,
+        sites,
+        thinking_steps=thinking_steps,
+        untrained=untrained,
+        seed=seed,
+        folder=folder,
+        progress=progress,
+    ) as recording:
+        run = recording.run
+        if int(run.step.values[0]) >= 0:
+            raise InputError(
+                "The run has no thinking steps (its first step is 0): record it with "
+                "thinking_steps > 0."
+            )
+        players = {"trained": run}
+        if recording.untrained is not None:
+            players["untrained"] = recording.untrained
+        chosen = choose_sites(run, None if sites is None else list(sites), True)
+        results = []
+        for given in concepts:
+            concept = recording.concept(given)
+            labels = concept(run)
+            if concept.classes is None or not {"y", "x"} <= set(labels.dims):
+                raise InputError(f"{concept.name!r} does not label squares with classes.")
+            probes = fit_probes(
+                _at_last_tick(run),
+                labels,
+                chosen,
+                classes=concept.classes,
+                negative=concept.negative,
+                receptive_field=receptive_field,
+                steps=slice(0, None),
+                test_fraction=test_fraction,
+                controls=(),
+                untrained=None
+                if recording.untrained is None
+                else _at_last_tick(recording.untrained),
+                n_bootstrap=0,
+                seed=seed,
+                progress=progress,
+                **options,
+            )
+            test = np.flatnonzero(np.isin(run.level_id.values, probes.test_group.values))
+            counts = {
+                (player, site): _counts(data, labels, probes, player, site, test)
+                for player, data in players.items()
+                for site in chosen
+            }
+            groups = run.level_id.values[test]
+            results.append(
+                _score(
+                    counts, list(players), chosen, concept, groups, n_bootstrap, confidence, seed
+                )
+            )
+        deliberation = _deliberation(run)
+    dataset = xr.concat(
+        results, xr.DataArray(names, dims="concept"), combine_attrs="drop_conflicts"
+    )
+    dataset = dataset.assign_coords(concept=names, **deliberation)
+    dataset.attrs |= {
+        "analysis": "plan_formation",
+        "organism": recording.name,
+        "thinking_steps": -int(run.step.values[0]),
+        "receptive_field": receptive_field,
+        "confidence": confidence,
+        "intervals": f"percentile bootstrap over test levels, {n_bootstrap} resamples",
+        "probes": "fitted on training levels at the last tick of steps ≥ 0",
+        "seed": seed,
+    }
+    return add_verdict(dataset, "excess", ("site",))
+
+
+def _at_last_tick(run: xr.Dataset) -> xr.Dataset:
+    """Keep the last tick of the ticking sites (as a dim of length 1)."""
+    return run.isel(tick=[-1]) if "tick" in run.dims else run
+
+
+def _deliberation(run: xr.Dataset) -> dict[str, Any]:
+    """Return the step and tick of every point along the deliberation axis."""
+    steps = [int(s) for s in run.step.values if s <= 0]
+    ticks = [int(t) for t in run.tick.values] if "tick" in run.dims else [0]
+    pairs = [(s, t) for s in steps for t in ticks]
+    return {
+        "deliberation": np.arange(len(pairs)),
+        "step": ("deliberation", [s for s, _ in pairs]),
+        "tick": ("deliberation", [t for _, t in pairs]),
+    }
+
+
+def _counts(
+    run: xr.Dataset,
+    labels: xr.DataArray,
+    probes: xr.Dataset,
+    player: str,
+    site: str,
+    test: np.ndarray,
+) -> np.ndarray:
+    """Return (episode, deliberation, 3, class) counts of one player's site on the test episodes."""
+    from interp.probes.decode import decode
+
+    probe = probes.sel(source=player, site=site)
+    there = probe.intercept.notnull().all("class")
+    probe = probe.isel(tick=int(there.argmax("tick")))
+    width = run.sizes[run[site].dims[-3]]
+    direction = probe.coef.isel(channel=slice(width))
+    if direction.sizes["ky"] == 1:
+        direction = direction.isel(ky=0, kx=0)
+    n_classes = probes.sizes["class"]
+    parts = []
+    before = run.sel(step=slice(None, 0))
+    for start in range(0, len(test), BLOCK):
+        rows = test[start : start + BLOCK]
+        values = before[site].isel(episode=rows)
+        if "tick" not in values.dims:
+            n_ticks = run.sizes.get("tick", 1)
+            values = values.expand_dims(tick=n_ticks)
+        values = (
+            values.rename({values.dims[-3]: "channel"}) if values.dims[-3] != "channel" else values
+        )
+        read = decode(values, direction, probe.intercept)
+        truth = labels.sel(step=slice(None, 0)).isel(episode=rows)
+        parts.append(_confusion_counts(read, truth, n_classes))
+    return np.concatenate(parts)
+
+
+def _confusion_counts(read: xr.DataArray, truth: xr.DataArray, n_classes: int) -> np.ndarray:
+    """Return (episode, deliberation, 3, class): hits, present, predicted."""
+    read = read.transpose("episode", "step", "tick", "y", "x")
+    shape = read.shape
+    predicted = read.values.reshape(shape[0], shape[1] * shape[2], -1)
+    label = np.repeat(truth.transpose("episode", "step", "y", "x").values, shape[2], axis=1)
+    label = label.reshape(predicted.shape)
+    known = label >= 0
+    out = np.empty((*predicted.shape[:2], 3, n_classes))
+    for c in range(n_classes):
+        is_label, is_read = (label == c) & known, (predicted == c) & known
+        out[:, :, 0, c] = (is_label & is_read).sum(-1)
+        out[:, :, 1, c] = is_label.sum(-1)
+        out[:, :, 2, c] = is_read.sum(-1)
+    return out
+
+
+def _score(
+    counts: dict[tuple[str, str], np.ndarray],
+    players: list[str],
+    sites: list[str],
+    concept: Any,
+    groups: np.ndarray,
+    n_bootstrap: int,
+    confidence: float,
+    seed: int,
+) -> xr.Dataset:
+    from interp.probes.metrics import classification_scores
+    from interp.statistics import bootstrap_weights, percentile_interval, resampled_sums
+
+    unit = np.unique(groups, return_inverse=True)[1]
+    per_episode = np.stack([[counts[p, s] for s in sites] for p in players])
+    per_level = np.zeros((unit.max() + 1, *per_episode.shape[:2], *per_episode.shape[3:]))
+    np.add.at(per_level, unit, np.moveaxis(per_episode, 2, 0))
+    weights = bootstrap_weights(len(per_level), n_bootstrap, seed)
+    negative = _negative(concept)
+    point = classification_scores(per_level.sum(0), negative)
+    resampled = classification_scores(resampled_sums(weights, per_level), negative)
+    data: dict[str, Any] = {}
+
+    def add(name: str, dims: tuple[str, ...], value: np.ndarray, replicates: np.ndarray) -> None:
+        low, high = percentile_interval(replicates, confidence)
+        data[name], data[f"{name}_low"], data[f"{name}_high"] = (
+            (dims, value),
+            (dims, low),
+            (dims, high),
+        )
+
+    dims = ("source", "site", "deliberation")
+    for metric in ("macro_f1", "f1_far"):
+        add(metric, dims, point[metric], resampled[metric])
+    f1, again = point["macro_f1"], resampled["macro_f1"]
+    grown, grown_again = f1[..., -1] - f1[..., 0], again[..., -1] - again[..., 0]
+    add("growth", dims[:2], grown, grown_again)
+    control = (grown[1], grown_again[:, 1]) if len(players) > 1 else (0.0, 0.0)
+    add("excess", ("site",), grown[0] - control[0], grown_again[:, 0] - control[1])
+    data["n_levels"] = len(per_level)
+    return xr.Dataset(data, {"source": players, "site": sites}, {"confidence": confidence})
+
+
+def _negative(concept: Any) -> int:
+    if concept.negative is not None:
+        return concept.classes.index(concept.negative)
+    lowered = [name.lower() for name in concept.classes]
+    return lowered.index("never") if "never" in lowered else 0
+
+
+def plot_plan_formation(dataset: xr.Dataset, sites: Sequence[str] | None = None) -> Figure:
+    """Draw macro-F1 of the decoded plan against deliberation, one panel per concept and site."""
+    from interp.style import figure_style, legend_outside, line_with_interval, subplots
+
+    shown = list(sites) if sites is not None else _representative(dataset)
+    concepts = list(dataset.concept.values)
+    n_ticks = int(dataset.tick.max()) + 1
+    with figure_style():
+        figure, axes = subplots(
+            len(concepts),
+            len(shown),
+            width="text",
+            height=0.9 + 1.5 * len(concepts),
+            squeeze=False,
+            sharex=True,
+            sharey=True,
+        )
+        for row, concept in enumerate(concepts):
+            for column, site in enumerate(shown):
+                ax = axes[row, column]
+                for source in dataset.source.values:
+                    cell = dataset.sel(concept=concept, site=site, source=source)
+                    line_with_interval(
+                        ax,
+                        cell.deliberation,
+                        cell.macro_f1,
+                        cell.macro_f1_low,
+                        cell.macro_f1_high,
+                        str(source),
+                        source=str(source),
+                        markersize=2.5,
+                    )
+                for first in range(n_ticks, dataset.sizes["deliberation"], n_ticks):
+                    ax.axvline(first - 0.5, color="0.88", linewidth=0.7, zorder=0)
+                letter = "abcdefghijkl"[row * len(shown) + column]
+                ax.set_title(f"{letter}   {str(concept).replace('_', ' ')}\n{site}", loc="left")
+                if row == len(concepts) - 1:
+                    ax.set_xlabel("internal tick before the first move")
+                if not column:
+                    ax.set_ylabel("macro-F1, all classes")
+        n, share = int(dataset.n_levels.min()), 100 * dataset.attrs["confidence"]
+        figure.suptitle(
+            f"{dataset.attrs['organism']}: decoded plan, n = {n} held-out levels, bands {share:.0f} %; "
+            "grey lines: a new step"
+        )
+        legend_outside(figure, axes, loc="outside lower center", ncols=2)
+    return figure
+
+
+def _representative(dataset: xr.Dataset, most: int = 3) -> list[str]:
+    """Return at most `most` sites: the ones whose final score, averaged over concepts, is best."""
+    final = dataset.macro_f1.sel(source="trained").isel(deliberation=-1).mean("concept")
+    best = final.argsort().values[::-1][:most]
+    return [str(dataset.site.values[i]) for i in sorted(best)]

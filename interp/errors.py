@@ -1,0 +1,131 @@
+"""Every error the library raises on purpose, and the nearest-name suggestions they carry."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+def nearest(given: str, options: Iterable[str], n: int = 3) -> list[str]:
+    """Return up to `n` of `options` that look most like `given`, best first."""
+    options = list(options)
+    by_folded = {option.lower(): option for option in options}
+    close = difflib.get_close_matches(str(given).lower(), list(by_folded), n=n, cutoff=0.5)
+    return [by_folded[name] for name in close]
+
+
+class MesascopeError(Exception):
+    """Base of every error raised on purpose by mesascope."""
+
+    def __str__(self) -> str:
+        # KeyError would show the repr of its argument: newlines and quotes escaped.
+        return str(self.args[0]) if self.args else ""
+
+
+class UnknownNameError(MesascopeError, KeyError):
+    """A name that is not among the ones that exist.
+
+    Parameters
+    ----------
+    kind
+        What was looked up, in words (``"site"``, ``"organism"``).
+    given
+        The name that was given.
+    options
+        The names that exist.
+    """
+
+    def __init__(self, kind: str, given: object, options: Iterable[str]):
+        self.kind = kind
+        self.given = given
+        self.options = sorted(options)
+        close = nearest(str(given), self.options)
+        message = f"There is no {kind} named {given!r}."
+        if close:
+            message += " Nearest: " + ", ".join(repr(name) for name in close) + "."
+        shown = self.options if len(self.options) <= 30 else [*self.options[:30], "…"]
+        message += f" Known ({len(self.options)}): " + (", ".join(shown) or "none") + "."
+        super().__init__(message)
+
+
+class UnknownSiteError(UnknownNameError):
+    """A site that the network does not have."""
+
+    def __init__(self, given: object, options: Iterable[str]):
+        super().__init__("site", given, options)
+
+
+class InputError(MesascopeError, ValueError):
+    """An argument with a wrong value, shape or dtype, or with NaNs."""
+
+
+class AddressError(MesascopeError, ValueError):
+    """An address that can match nothing: a tick, step, dim or index out of range."""
+
+
+class InterventionError(MesascopeError, ValueError):
+    """An intervention that cannot be applied as it is written."""
+
+
+class UnfiredInterventionError(InterventionError):
+    """An intervention whose address was never reached during the run."""
+
+
+class LevelError(MesascopeError, ValueError):
+    """A malformed task text.
+
+    Parameters
+    ----------
+    message
+        What is wrong.
+    source
+        The file (or other origin) of the text.
+    line
+        The line in it, from 1.
+    """
+
+    def __init__(self, message: str, source: str | None = None, line: int | None = None):
+        self.source = source
+        self.line = line
+        where = source if line is None else f"{source}:{line}" if source else f"line {line}"
+        super().__init__(f"{where}: {message}" if where else message)
+
+
+class CheckpointError(MesascopeError, ValueError):
+    """A checkpoint that is truncated, of the wrong shape, or not finite."""
+
+
+class AssetError(MesascopeError, FileNotFoundError):
+    """A file that is needed and not there; the message says what to fetch and where to put it."""
+
+
+class StoreError(MesascopeError, OSError):
+    """A store that cannot be written or read."""
+
+
+class StoreLockedError(StoreError):
+    """Another process is writing to the store."""
+
+
+class StoreIncompleteError(StoreError):
+    """The recording of the store was not finished."""
+
+
+class StoreMismatchError(StoreError):
+    """The store on disk was made by another recording than the one asked for."""
+
+
+class StoreCorruptError(StoreError):
+    """Bytes of the store are not the ones that were written.
+
+    Parameters
+    ----------
+    message
+        What is wrong.
+    chunks
+        The names of the chunks concerned (path of the chunk file relative to the store).
+    """
+
+    def __init__(self, message: str, chunks: Iterable[str] = ()):
+        self.chunks = list(chunks)
+        super().__init__(message)

@@ -1,0 +1,132 @@
+"""What the instruments ask of a specimen: structural protocols, no base classes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor
+
+    from interp.concepts import Concept
+
+
+class NetworkOutput(NamedTuple):
+    """What a network returns for an unroll."""
+
+    logits: Tensor
+    """Unnormalised log-probabilities of the actions, (step, batch, action)."""
+    value: Tensor
+    """Predicted discounted return, (step, batch)."""
+    state: Any
+    """Recurrent state after the last step: a pytree of tensors, batch first."""
+
+
+@runtime_checkable
+class Network(Protocol):
+    """A hooked, possibly recurrent, actor-critic network."""
+
+    @property
+    def hook_dict(self) -> Mapping[str, Any]:
+        """Return site → hook point."""
+        ...
+
+    @property
+    def sites(self) -> Mapping[str, tuple[str, ...]]:
+        """Return site → names of its dims within a step."""
+        ...
+
+    def initial_state(self, batch_size: int) -> Any:
+        """Return the state before the first step: a pytree of tensors, batch first."""
+        ...
+
+    def __call__(
+        self, observations: Tensor, state: Any = None, episode_starts: Tensor | None = None
+    ) -> NetworkOutput:
+        """Unroll over observations (step, batch, *observation dims)."""
+        ...
+
+
+class Transition(NamedTuple):
+    """What a world answers to the actions of a batch."""
+
+    observation: np.ndarray
+    """(batch, *observation dims) uint8, after the action."""
+    reward: np.ndarray
+    """(batch,) float32."""
+    terminated: np.ndarray
+    """(batch,) bool: the task is over (solved, or lost)."""
+    truncated: np.ndarray
+    """(batch,) bool: the step limit was reached."""
+
+
+@runtime_checkable
+class World(Protocol):
+    """A batch of tasks running side by side. Rows that are over stay as they are."""
+
+    max_steps: int
+    n_actions: int
+
+    @property
+    def solved(self) -> np.ndarray:
+        """(batch,) bool."""
+        ...
+
+    def reset(self) -> np.ndarray:
+        """Start every task and return the observations (batch, *observation dims)."""
+        ...
+
+    def step(self, action: np.ndarray) -> Transition:
+        """Take one action per row; −1 leaves a row as it is."""
+        ...
+
+
+@runtime_checkable
+class Tasks(Protocol):
+    """A sequence of tasks, each with a unique id and a text that writes it out."""
+
+    @property
+    def ids(self) -> Sequence[str]:
+        """Return a unique name for each task."""
+        ...
+
+    @property
+    def texts(self) -> Sequence[str]:
+        """Return each task written out."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: slice) -> Tasks: ...
+
+
+@runtime_checkable
+class Organism(Protocol):
+    """A network in its world: what `interp.record` and every analysis take.
+
+    `observation_dims` are the names of one observation's dims; `describe()` is a JSON-able record of
+    what the organism is (name, weights' sha256, configuration) that stores keep.
+    """
+
+    name: str
+    network: Network
+    observation_dims: tuple[str, ...]
+
+    @property
+    def sites(self) -> Mapping[str, tuple[str, ...]]:
+        """Return site → names of its dims within a step."""
+        ...
+
+    @property
+    def concepts(self) -> Mapping[str, Concept]:
+        """Return name → label that can be computed on a run."""
+        ...
+
+    def world(self, tasks: Tasks) -> World:
+        """Return a world with one row per task."""
+        ...
+
+    def describe(self) -> dict[str, Any]:
+        """Return what stores keep of the organism."""
+        ...

@@ -1,0 +1,310 @@
+"""Recorded activations as probe features, read in blocks of episodes.
+
+Everything is brought to one layout, (row, tick, channel, y, x): a row is one (episode, step). For
+a target with one label per square, the channels of a square (and of its neighbours, zeros beyond
+the border) are the features; for one label per step all feature dims are flattened into channels
+on a board of a single square.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+
+from interp.errors import InputError, UnknownSiteError
+
+NOT_SITES = frozenset(
+    "observation action reward logits value done solved length level_id level".split()
+)
+BLOCK_BYTES = 64 << 20
+
+
+def site_names(data: xr.Dataset) -> list[str]:
+    """Names of the variables of a run that are recorded sites."""
+    return [
+        str(name)
+        for name, variable in data.data_vars.items()
+        if name not in NOT_SITES
+        and variable.dims[:2] == ("episode", "step")
+        and variable.ndim > 2
+        and variable.dtype.kind == "f"
+    ]
+
+
+def choose_sites(
+    data: xr.Dataset, sites: str | list[str] | tuple[str, ...] | None, per_square: bool
+) -> list[str]:
+    """The sites to probe: those named, or all that have a square for each label."""
+    known = site_names(data)
+    if sites is None:
+        chosen = [s for s in known if not per_square or {"y", "x"} <= set(data[s].dims)]
+        if not chosen:
+            raise InputError(
+                f"There is no recorded site to probe{' with dims y and x' if per_square else ''}; "
+                f"recorded: {known or 'none'}."
+            )
+        return chosen
+    chosen = [sites] if isinstance(sites, str) else list(sites)
+    for site in chosen:
+        if site not in known:
+            raise UnknownSiteError(site, known)
+        if per_square and not {"y", "x"} <= set(data[site].dims):
+            raise InputError(
+                f"The target has one label per square, but site {site!r} has dims "
+                f"{data[site].dims}, without y and x."
+            )
+    if len(set(chosen)) < len(chosen):
+        raise InputError(f"A site is named twice: {chosen}.")
+    return chosen
+
+
+def one_hot_observation(observation: xr.DataArray, max_values: int = 64) -> xr.DataArray:
+    """An observation of colours as one channel per distinct colour.
+
+    A stricter control than the raw pixels: a linear probe on three colour channels cannot tell
+    every tile from every other one, a probe on one-hot tiles can.
+
+    Parameters
+    ----------
+    observation
+        With a `colour` dim, uint8; padding 255.
+    max_values
+        Refuse observations with more distinct colours than this.
+
+    Returns
+    -------
+    DataArray
+        uint8, the `colour` dim replaced by `channel`. Held in memory.
+    """
+    if "colour" not in observation.dims:
+        return observation
+    values = observation.transpose(..., "colour").astype(np.uint32)
+    n = values.sizes["colour"]
+    if n > 4:
+        raise InputError(f"one_hot_observation packs up to 4 colour channels; there are {n}.")
+    code = sum(values.isel(colour=i, drop=True) << (8 * i) for i in range(n))
+    distinct = np.unique(code)
+    distinct = distinct[distinct != (1 << 8 * n) - 1]
+    if len(distinct) > max_values:
+        raise InputError(f"The observation has {len(distinct)} distinct colours, not tiles.")
+    planes = (code.values[..., None] == distinct).astype(np.uint8)
+    return xr.DataArray(planes, dims=(*code.dims, "channel"), coords=code.coords)
+
+
+@dataclass
+class Features:
+    """One variable of a run, ready to be read in blocks.
+
+    Attributes
+    ----------
+    name
+        Its name, for messages.
+    ticks
+        (tick,) labels; None for a variable without ticks.
+    channel_dims, channel_shape
+        The dims flattened into channels, and their sizes.
+    grid
+        (y, x) sizes of the board of squares.
+    """
+
+    name: str
+    array: xr.DataArray
+    steps: np.ndarray
+    ticks: np.ndarray | None
+    channel_dims: tuple[str, ...]
+    channel_shape: tuple[int, ...]
+    grid: tuple[int, int]
+    scale: float | None = None
+
+    @classmethod
+    def of(cls, array: xr.DataArray, name: str, grid: tuple[int, int] | None) -> Features:
+        """Describe `array`; `grid` is the target's (y, x), None for a target without squares."""
+        dims = [str(d) for d in array.dims]
+        if dims[:2] != ["episode", "step"]:
+            array = array.transpose("episode", "step", ...)
+            dims = [str(d) for d in array.dims]
+        if grid is not None:
+            if not {"y", "x"} <= set(dims):
+                raise InputError(f"{name!r} has dims {dims}, without y and x.")
+            found = (array.sizes["y"], array.sizes["x"])
+            if found != grid:
+                raise InputError(f"{name!r} has {found} squares (y, x), the target {grid}.")
+        squares = () if grid is None else ("y", "x")
+        channels = tuple(d for d in dims[2:] if d != "tick" and d not in squares)
+        has_ticks = "tick" in dims
+        order = ["episode", "step", *(["tick"] if has_ticks else []), *channels, *squares]
+        if order != dims:
+            array = array.transpose(*order)
+        if has_ticks:
+            n_ticks = array.sizes["tick"]
+            ticks = array["tick"].values if "tick" in array.coords else np.arange(n_ticks)
+        else:
+            ticks = None
+        return cls(
+            name=name,
+            array=array,
+            steps=np.asarray(array["step"].values),
+            ticks=ticks,
+            channel_dims=channels,
+            channel_shape=tuple(array.sizes[d] for d in channels),
+            grid=grid or (1, 1),
+        )
+
+    @property
+    def n_ticks(self) -> int:
+        """Number of ticks, 1 where there is no tick axis."""
+        return 1 if self.ticks is None else len(self.ticks)
+
+    @property
+    def n_channels(self) -> int:
+        """Number of features of one square."""
+        return math.prod(self.channel_shape)
+
+    def read(self, episodes: np.ndarray, used: np.ndarray, single: bool = True) -> np.ndarray:
+        """Read the used rows of some episodes.
+
+        Parameters
+        ----------
+        episodes
+            (episode,) positions, ascending.
+        used
+            (episode of `episodes`, step) bool.
+        single
+            Whether to turn halves into float32; not worth it where few of them are picked.
+
+        Returns
+        -------
+        ndarray
+            (row, tick, channel, y, x) float32, rows in order of (episode, step).
+
+        Raises
+        ------
+        InputError
+            If a used row holds a NaN or infinity.
+        """
+        columns = np.flatnonzero(used.any(axis=0))
+        if not len(columns):
+            return np.empty((0, self.n_ticks, self.n_channels, *self.grid), dtype=np.float32)
+        first, last = columns[0], columns[-1] + 1
+        contiguous = len(episodes) == episodes[-1] - episodes[0] + 1
+        which = slice(episodes[0], episodes[-1] + 1) if contiguous else episodes
+        block = self.array.isel(episode=which, step=slice(first, last)).values
+        rows = block[used[:, first:last]]
+        rows = rows.reshape(len(rows), self.n_ticks, self.n_channels, *self.grid)
+        if rows.dtype.kind in "iub":
+            if self.scale is None:  # bytes as fractions; planes of 0 and 1 stay as they are
+                self.scale = 1 / 255 if rows.max(initial=0) > 1 else 1.0
+            return rows.astype(np.float32) * np.float32(self.scale)
+        if not all_finite(rows):
+            bad = ~np.isfinite(rows).all(axis=(1, 2, 3, 4))
+            e, s = (index[np.argmax(bad)] for index in np.nonzero(used))
+            raise InputError(
+                f"Site {self.name!r} holds a NaN or infinity at episode {int(episodes[e])}, "
+                f"step {self.steps[s]}, which the episode's length says is a valid row "
+                f"({int(bad.sum())} such rows in this block)."
+            )
+        return rows.astype(np.float32) if single else rows
+
+    def blocks(
+        self,
+        episodes: np.ndarray,
+        used: np.ndarray,
+        block_bytes: int = BLOCK_BYTES,
+        single: bool = True,
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yield (positions in `episodes`, rows), each block of about `block_bytes` of float32."""
+        per_row = 4 * self.n_ticks * self.n_channels * math.prod(self.grid)
+        n_steps = int(used.any(axis=0).sum())
+        size = max(1, int(block_bytes // max(1, per_row * n_steps)))
+        for start in range(0, len(episodes), size):
+            at = np.arange(start, min(start + size, len(episodes)))
+            yield at, self.read(episodes[at], used[at], single)
+
+
+def all_finite(values: np.ndarray) -> bool:
+    """Whether no value is NaN or infinite; for halves and singles by their bits, which is fast."""
+    width = {2: (np.int16, 0x7FFF, 0x7C00), 4: (np.int32, 0x7FFFFFFF, 0x7F800000)}
+    if values.dtype.itemsize not in width:
+        return bool(np.isfinite(values).all())
+    integer, magnitude, infinity = width[values.dtype.itemsize]
+    bits = np.ascontiguousarray(values).view(integer)
+    return bool(np.bitwise_and(bits, integer(magnitude)).max(initial=0) < infinity)
+
+
+def padded(rows: np.ndarray, receptive_field: int) -> np.ndarray:
+    """Surround the last two axes with the zeros that a receptive field reaches over."""
+    reach = receptive_field // 2
+    if reach == 0:
+        return rows
+    return np.pad(rows, [(0, 0)] * (rows.ndim - 2) + [(reach, reach)] * 2)
+
+
+def gather(
+    rows: np.ndarray, row: np.ndarray, square: np.ndarray, receptive_field: int, out: np.ndarray
+) -> None:
+    """Write the features of chosen squares to `out` (tick, feature, sample).
+
+    Features are ordered (channel, ky, kx); further rows of `out` are left alone. `rows` is as read
+    ((row, tick, channel, y, x)), `row` and `square` say which.
+    """
+    k = receptive_field
+    width = rows.shape[-1]
+    y, x = np.divmod(square, width)
+    source = padded(rows, k)
+    n_features = rows.shape[2] * k * k
+    for ky in range(k):
+        for kx in range(k):
+            chosen = source[row, :, :, y + ky, x + kx]  # (sample, tick, channel)
+            out[:, ky * k + kx : n_features : k * k] = chosen.transpose(1, 2, 0)
+
+
+def apply_linear(rows: np.ndarray, coef: np.ndarray, intercept: np.ndarray) -> np.ndarray:
+    """Outputs of shared-weight linear maps at every square.
+
+    Parameters
+    ----------
+    rows
+        (row, channel, y, x) float32.
+    coef
+        (output, channel, ky, kx).
+    intercept
+        (output,).
+
+    Returns
+    -------
+    ndarray
+        (row, output, y * x) float32.
+    """
+    n_outputs, n_channels, k, _ = coef.shape
+    n, _, height, width = rows.shape
+    flat = rows.reshape(n, n_channels, height * width)
+    kernel = coef.transpose(2, 3, 0, 1).reshape(k * k * n_outputs, n_channels).astype(np.float32)
+    parts = np.matmul(kernel, flat)
+    if k == 1:
+        out = parts
+    else:
+        # One product for all offsets, then shift and add: no copies of the neighbourhoods.
+        parts = parts.reshape(n, k, k, n_outputs, height, width)
+        out = np.zeros((n, n_outputs, height, width), dtype=np.float32)
+        reach = k // 2
+        for ky in range(k):
+            for kx in range(k):
+                to_y, from_y = _overlap(ky - reach, height)
+                to_x, from_x = _overlap(kx - reach, width)
+                out[:, :, to_y, to_x] += parts[:, ky, kx, :, from_y, from_x]
+        out = out.reshape(n, n_outputs, height * width)
+    out += intercept.astype(np.float32)[:, None]
+    return out
+
+
+def _overlap(offset: int, size: int) -> tuple[slice, slice]:
+    """Where squares and their neighbours at `offset` both lie on the board."""
+    to = slice(max(0, -offset), size - max(0, offset))
+    return to, slice(to.start + offset, to.stop + offset)
+
+
+ObservationFeatures = Callable[[xr.DataArray], xr.DataArray]

@@ -1,0 +1,352 @@
+"""`fit_probes`: every probe of a concept, its controls and its intervals, in one Dataset."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import xarray as xr
+
+from interp.concepts import Concept
+from interp.errors import InputError
+from interp.probes.features import Features, ObservationFeatures, choose_sites
+from interp.probes.result import assemble
+from interp.probes.splits import shuffle_label_maps, split_groups
+from interp.probes.targets import Target, find_target, valid_rows
+from interp.probes.training import Problem, Scored, check_classes, evaluate, fit, majority
+
+if TYPE_CHECKING:
+    from sklearn.base import BaseEstimator
+
+CONTROLS = ("majority", "shuffled", "observation")
+SOURCES = ("trained", "untrained", "observation", "majority", "shuffled")
+
+
+def fit_probes(
+    data: xr.Dataset,
+    target: Concept | xr.DataArray | Callable[[xr.Dataset], xr.DataArray] | str,
+    sites: str | Sequence[str] | None = None,
+    *,
+    kind: Literal["logistic", "ridge"] = "logistic",
+    receptive_field: int = 1,
+    classes: Sequence[str] | None = None,
+    negative: str | int | None = None,
+    test_fraction: float = 0.3,
+    split: tuple[Iterable, Iterable] | None = None,
+    groups: str | Sequence | np.ndarray | xr.DataArray | None = "level_id",
+    steps: slice | Iterable[int] | None = None,
+    max_train_samples: int | None = None,
+    regularisation: float = 1.0,
+    estimator: BaseEstimator | None = None,
+    controls: Sequence[str] = CONTROLS,
+    untrained: xr.Dataset | None = None,
+    observation_features: ObservationFeatures | None = None,
+    n_bootstrap: int = 1000,
+    confidence: float = 0.95,
+    seed: int = 0,
+    tol: float = 1e-4,
+    max_iter: int = 100,
+    n_jobs: int | None = None,
+    progress: bool = True,
+) -> xr.Dataset:
+    """Fit a linear probe of a target at every (site, tick), and its controls, and score them.
+
+    Parameters
+    ----------
+    data
+        A recorded run (`interp.open_store`, or `organism.run` in memory): sites with dims
+        ``(episode, step[, tick], …)``, `length`, and the variables that the controls need. Rows
+        with ``step < length`` are used, thinking steps (negative labels) included.
+    target
+        A `Concept`, a labels DataArray with dims ``(episode, step[, y, x])``, a function of
+        `data` that returns one, or the name of a variable. Int labels index the classes (−1 =
+        leave out); float labels without classes are regressed on (NaN = leave out).
+    sites
+        Names of sites; None for every recorded site that fits the target.
+    kind
+        ``"logistic"``: multinomial logistic regression with an L2 penalty, on a seeded sample of
+        training squares. ``"ridge"``: least squares with an L2 penalty on every training square
+        (one-hot targets for classes); the only kind for float targets.
+    receptive_field
+        1 or 3 (or any odd number): a square is read from its own features, or from its 3 × 3
+        neighbourhood with zeros beyond the border. The weights are shared by all squares. For one
+        label per step, all feature dims are flattened and this must be 1.
+    classes, negative
+        Override the target's classes, and the class left out of ``f1_far`` (by default one called
+        NEVER or similar, else the smallest label).
+    test_fraction, split, groups
+        Episodes are split by `groups` (a variable name, or one value per episode; None for every
+        episode its own): a group never lies on both sides. `split` names the groups of
+        ``(train, test)`` instead of a draw.
+    steps
+        Step labels to use: an iterable, or a half-open slice of labels; None for all valid ones.
+    max_train_samples
+        Squares in the logistic fit's sample; None for 100,000 or as many as fit in 512 MiB.
+    regularisation
+        L2 penalty: scikit-learn's ``1 / C`` (logistic) or ``alpha`` (ridge), on raw features.
+    estimator
+        A scikit-learn estimator to use instead, cloned for every (source, site, tick) and fitted
+        on the sample.
+    controls
+        Any of ``"majority"`` (the commonest training class, or the training mean), ``"shuffled"``
+        (the same probe fitted to whole label maps of other levels, scored on the true labels) and
+        ``"observation"`` (the same probe on the raw observation).
+    untrained
+        The same episodes replayed through an untrained network, with the same sites: the fourth
+        control.
+    observation_features
+        Function that turns the observation into the features of its control, e.g.
+        `one_hot_observation`; None for the raw numbers (bytes as fractions of 255).
+    n_bootstrap, confidence
+        Resamples of the test groups, and coverage of the percentile intervals. 0 for none.
+    seed
+        Seed of split, sample, shuffling and bootstrap. Same seed, same result.
+    tol, max_iter
+        Logistic fit: stop at a predicted decrease of the mean loss below `tol` nats.
+    n_jobs
+        Threads; None for as many as the BLAS would use.
+    progress
+        Whether to show a progress bar.
+
+    Returns
+    -------
+    xarray.Dataset
+        Dims ``source`` (trained, untrained, observation, majority, shuffled: those asked for),
+        ``site``, ``tick`` (−1 for sites without ticks; NaN where a site has no such tick).
+        Controls that know no site (observation, majority) repeat their score everywhere.
+
+        ========================================  ===============================================
+        variable                                  dims
+        ========================================  ===============================================
+        accuracy, macro_f1, f1_far                source, site, tick
+        precision, recall, f1                     source, site, tick, class
+        r2, correlation, mse (float targets)      source, site, tick
+        each of these _low, _high                 same: bootstrap over test groups
+        margin, margin_low, margin_high           metric, site, tick: trained − best control, paired
+        best_control                              metric, site, tick
+        confusion                                 source, site, tick, class, predicted_class
+        coef, intercept                           source, site, tick, class, channel, ky, kx
+                                                  (``feature`` for targets without squares)
+        converged                                 source, site, tick
+        n_episodes, n_groups, n_samples, support  test set; ``n_train_…`` training set
+        train_group, test_group                   the split: pass both as `split` to repeat it
+        ========================================  ===============================================
+
+        Attributes name every definition.
+
+    Raises
+    ------
+    UnknownSiteError
+        For a site that is not recorded.
+    InputError
+        For NaN activations in valid rows, targets not aligned with the data, fewer than two
+        groups, a class without a training sample.
+
+    Notes
+    -----
+    Every site is read twice, in blocks of whole episodes: once over the training episodes and once
+    over the test episodes, all ticks together. Memory is bounded by a block (64 MiB of float32, or
+    one episode), the sample (see `max_train_samples`; all ticks of one site), ridge's X'X, and the
+    labels (a byte, 4 for float labels, for each episode × step × square, and for a moment about 30
+    while the majority is counted). It does not grow with the number of sites or with what is
+    recorded. A custom `observation_features` may hold more.
+
+    The spread of the intervals is that over test episodes for one fitted probe: it does not
+    include the choice of training set.
+
+    References
+    ----------
+    Bush et al. (2025), arXiv 2504.01871, section 4; Taufeeque et al. (2024), arXiv 2407.15421;
+    Hewitt & Liang (2019), arXiv 1909.03368 (control tasks).
+
+    Examples
+    --------
+    >>> import numpy as np, xarray as xr
+    >>> rng = np.random.default_rng(0)
+    >>> h = rng.normal(size=(20, 6, 4)).astype("float32")
+    >>> run = xr.Dataset(
+    ...     {"h": (("episode", "step", "unit"), h), "length": ("episode", np.full(20, 6))},
+    ...     coords={"step": np.arange(6)},
+    ... )
+    >>> target = xr.DataArray((h[..., 0] > 0).astype(int), dims=("episode", "step"))
+    >>> result = fit_probes(
+    ...     run, target, groups=None, controls=("majority", "shuffled"), progress=False
+    ... )
+    >>> bool(result.accuracy.sel(source="trained", site="h").item() > 0.9)
+    True
+    """
+    _check_arguments(data, kind, receptive_field, controls, n_bootstrap, confidence, regularisation)
+    valid = valid_rows(data, steps)
+    found = find_target(data, target, valid, classes, negative)
+    if found.classes is None and kind == "logistic" and estimator is None:
+        raise InputError(f"{found.name!r} has float labels: use kind='ridge', or give classes.")
+    if found.grid is None and receptive_field != 1:
+        raise InputError("A target with one label per step has no squares: receptive_field=1.")
+    names = choose_sites(data, sites, found.grid is not None)
+
+    group_of, group_name = _groups(data, groups)
+    labelled = np.flatnonzero(found.present.any(axis=(1, 2)))
+    if not len(labelled):
+        raise InputError(f"{found.name!r} labels no square of any valid row.")
+    train, test = split_groups(group_of[labelled], test_fraction, seed, split)
+    train, test = labelled[train], labelled[test]
+    test_groups, unit = np.unique(group_of[test], return_inverse=True)
+    shuffled = None
+    if "shuffled" in controls:
+        in_train = np.zeros(len(group_of), dtype=bool)
+        in_train[train] = True
+        rows = found.present.any(axis=2) & in_train[:, None]
+        rng = np.random.default_rng([seed, 3])
+        shuffled = shuffle_label_maps(found.labels, rows, group_of, rng)
+    problem = Problem(
+        labels=found.labels,
+        shuffled=shuffled,
+        n_classes=None if found.classes is None else len(found.classes),
+        train=train,
+        test=test,
+        unit=unit,
+        receptive_field=receptive_field,
+        kind=kind,
+        regularisation=float(regularisation),
+        tol=tol,
+        max_iter=max_iter,
+        seed=seed,
+        max_train_samples=max_train_samples,
+        estimator=estimator,
+        n_jobs=n_jobs,
+    )
+    if found.classes is not None:
+        check_classes(problem, found.classes)
+
+    features = _features(data, untrained, names, found, controls, observation_features)
+    scored = _fit_all(problem, features, "shuffled" in controls, progress)
+    if "majority" in controls:
+        scored["majority", ""] = majority(problem)
+    sources = tuple(s for s in SOURCES if any(source == s for source, _ in scored))
+    attributes = {
+        "kind": kind if estimator is None else repr(estimator),
+        "regularisation": float(regularisation),
+        "seed": seed,
+        "groups": group_name,
+        "test_fraction": float(len(test_groups) / len(np.unique(group_of[labelled]))),
+        "steps": "all valid" if steps is None else str(steps),
+    }
+    return assemble(
+        found,
+        problem,
+        {site: features["trained", site] for site in names},
+        scored,
+        sources,
+        np.unique(group_of[train]),
+        test_groups,
+        n_bootstrap,
+        confidence,
+        attributes,
+    )
+
+
+def _check_arguments(
+    data: xr.Dataset,
+    kind: str,
+    receptive_field: int,
+    controls: Sequence[str],
+    n_bootstrap: int,
+    confidence: float,
+    regularisation: float,
+) -> None:
+    if not isinstance(data, xr.Dataset) or not {"episode", "step"} <= set(data.dims):
+        raise InputError("data must be a recorded run: a Dataset with dims episode and step.")
+    if kind not in ("logistic", "ridge"):
+        raise InputError(f"kind must be 'logistic' or 'ridge', not {kind!r}.")
+    if receptive_field < 1 or receptive_field % 2 == 0:
+        raise InputError(f"receptive_field must be odd (1, 3, …), not {receptive_field!r}.")
+    if isinstance(controls, str) or not set(controls) <= set(CONTROLS):
+        raise InputError(f"controls must be some of {CONTROLS}, not {controls!r}.")
+    if n_bootstrap < 0 or not 0 < confidence < 1 or not regularisation >= 0:
+        raise InputError(
+            "n_bootstrap and regularisation must not be negative, and confidence must lie "
+            f"between 0 and 1: {n_bootstrap}, {regularisation}, {confidence}."
+        )
+    if "observation" in controls and "observation" not in data:
+        raise InputError(
+            "The data hold no 'observation' for the observation control; leave it out of controls."
+        )
+
+
+def _groups(
+    data: xr.Dataset, groups: str | Sequence | np.ndarray | xr.DataArray | None
+) -> tuple[np.ndarray, str]:
+    """(episode,) group of each episode, and what the groups are called."""
+    n = data.sizes["episode"]
+    if groups is None:
+        return np.arange(n), "episode"
+    if isinstance(groups, str):
+        if groups not in data.variables:
+            raise InputError(
+                f"The data have no variable {groups!r} to split by; name another, or pass "
+                "groups=None to split by episode."
+            )
+        values, name = data[groups].values, groups
+    else:
+        values, name = np.asarray(groups), "given"
+    if values.shape != (n,):
+        raise InputError(f"groups needs one value for each of {n} episodes, not {values.shape}.")
+    return values.astype(str) if values.dtype.kind == "O" else values, name
+
+
+def _features(
+    data: xr.Dataset,
+    untrained: xr.Dataset | None,
+    names: list[str],
+    target: Target,
+    controls: Sequence[str],
+    observation_features: ObservationFeatures | None,
+) -> dict[tuple[str, str], Features]:
+    """(source, site) → features, for every source with features of its own."""
+    found = {("trained", site): Features.of(data[site], site, target.grid) for site in names}
+    if untrained is not None:
+        for name in ("length", "level_id"):
+            if name in data and (
+                name not in untrained or not np.array_equal(untrained[name], data[name])
+            ):
+                raise InputError(
+                    f"The untrained network's run differs from the data in {name!r}: replay the "
+                    "same observations through it."
+                )
+        if not np.array_equal(untrained["step"].values, data["step"].values):
+            raise InputError("The untrained network's run has other steps than the data.")
+        choose_sites(untrained, names, target.grid is not None)
+        for site in names:
+            features = Features.of(untrained[site], site, target.grid)
+            if (features.n_ticks, features.n_channels) != (
+                found["trained", site].n_ticks,
+                found["trained", site].n_channels,
+            ):
+                raise InputError(
+                    f"Site {site!r} is {untrained[site].sizes} in the untrained network's run, "
+                    f"{data[site].sizes} in the data."
+                )
+            found["untrained", site] = features
+    if "observation" in controls:
+        observation = data["observation"]
+        if observation_features is not None:
+            observation = observation_features(observation)
+        found["observation", ""] = Features.of(observation, "observation", target.grid)
+    return found
+
+
+def _fit_all(
+    problem: Problem, features: dict[tuple[str, str], Features], shuffled: bool, progress: bool
+) -> dict[tuple[str, str], Scored]:
+    """(source, site) → scores, one variable after the other."""
+    from tqdm import tqdm
+
+    scored: dict[tuple[str, str], Scored] = {}
+    with tqdm(features.items(), desc="probes", unit="site", disable=not progress) as bar:
+        for (source, site), these in bar:
+            bar.set_postfix_str(f"{source} {site}".strip())
+            probes = fit(problem, these, shuffled and source == "trained")
+            for name, result in evaluate(problem, these, probes).items():
+                scored[source if name == "trained" else name, site] = result
+    return scored

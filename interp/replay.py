@@ -1,0 +1,100 @@
+"""Teacher-forced runs: the network over observations that are given."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from interp.capture import Capture
+from interp.errors import InputError
+from interp.hooks import clock_of, select_sites, sites_of
+from interp.interventions import Intervention, applying
+from interp.tensors import to_numpy
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+def replay(
+    network: Any,
+    observations: Any,
+    episode_starts: Any = None,
+    sites: Iterable[str] = (),
+    interventions: Sequence[Intervention] = (),
+    first_step: int = 0,
+) -> xr.Dataset:
+    """Run `network` over given observations, whatever it would have done itself.
+
+    Parameters
+    ----------
+    network
+        See `interp.organism.Network`. Gradients are off.
+    observations
+        ``(step, batch, *observation dims)``, array, tensor or DataArray.
+    episode_starts
+        ``(step, batch)`` bool; the recurrent state of these rows is reset before the step. None
+        means that only the first step starts an episode.
+    sites
+        Names or globs of the sites to return.
+    interventions
+        Applied in order, see `interp.interventions.applying`. Steps count from `first_step`.
+    first_step
+        Label of the first step (``-thinking_steps`` for a run that thought first).
+
+    Returns
+    -------
+    xarray.Dataset
+        ``logits`` (step, batch, action), ``value`` (step, batch) and every site
+        (step, batch, *its dims), float32.
+
+    Raises
+    ------
+    UnknownSiteError, AddressError, InterventionError
+        As `interp.capture.Capture` and `interp.interventions.applying`.
+    InputError
+        If the observations are empty, not finite or of the wrong rank, or `episode_starts` does not
+        match them.
+    """
+    import xarray as xr
+
+    observations = _as_tensor(observations)
+    if observations.ndim < 3 or 0 in observations.shape:
+        raise InputError(
+            f"observations must be (step, batch, …) and not empty, got {tuple(observations.shape)}."
+        )
+    if observations.is_floating_point() and not observations.isfinite().all():
+        raise InputError("observations are not finite.")
+    if episode_starts is not None:
+        episode_starts = _as_tensor(episode_starts).bool()
+        if episode_starts.shape != observations.shape[:2]:
+            raise InputError(
+                f"episode_starts {tuple(episode_starts.shape)} does not match the (step, batch) of "
+                f"observations, {tuple(observations.shape[:2])}."
+            )
+    device = next((parameter.device for parameter in network.parameters()), torch.device("cpu"))
+    chosen = select_sites(sites, network.hook_dict)
+    with (
+        torch.inference_mode(),
+        applying(network, interventions),
+        Capture(network, chosen) as capture,
+        clock_of(network).run(first_step=first_step),
+    ):
+        starts = None if episode_starts is None else episode_starts.to(device)
+        output = network(observations.to(device), None, starts)
+    known = sites_of(network)
+    data = {
+        site: (("step", "batch", *known[site]), to_numpy(t))
+        for site, t in capture.stacked().items()
+    }
+    data["logits"] = (("step", "batch", "action"), to_numpy(output.logits))
+    data["value"] = (("step", "batch"), to_numpy(output.value))
+    return xr.Dataset(data, coords={"step": first_step + np.arange(len(observations))})
+
+
+def _as_tensor(values: Any) -> torch.Tensor:
+    if isinstance(values, torch.Tensor):
+        return values
+    return torch.from_numpy(np.ascontiguousarray(np.asarray(values)))

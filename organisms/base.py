@@ -1,0 +1,263 @@
+"""What every organism is: a network, the world it acts in, and a card."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from interp.hooks import HookedNetwork, refuse_compiled
+from organisms.card import Card
+
+if TYPE_CHECKING:
+    import torch
+    import xarray as xr
+
+    from interp.concepts import Concept
+    from interp.interventions import Intervention
+    from interp.organism import Tasks, World
+
+
+class Organism(ABC):
+    """A network in its world, with a card. Families subclass it; users get one from `organisms.load`.
+
+    Parameters
+    ----------
+    network
+        A hooked network; see `interp.organism.Network`.
+    card
+        What it is.
+
+    Attributes
+    ----------
+    name : str
+    network : HookedNetwork
+    card : Card
+    observation_dims : tuple of str
+        Names of the dims of one observation.
+    """
+
+    observation_dims: tuple[str, ...]
+
+    def __init__(self, network: HookedNetwork, card: Card):
+        refuse_compiled(network)
+        self.network = network.eval().requires_grad_(False)
+        self.card = card
+        self.name = card.name
+
+    # What a family provides ------------------------------------------------------------------
+
+    @abstractmethod
+    def tasks(self, split: str, n: int | None = None, seed: int = 0) -> Tasks:
+        """Return tasks by the name of their split, or from a file or text."""
+
+    @abstractmethod
+    def world(self, tasks: Tasks) -> World:
+        """Return a world with one row per task."""
+
+    @property
+    @abstractmethod
+    def concepts(self) -> Mapping[str, Concept]:
+        """Labels that can be computed on a recorded run, by name."""
+
+    @property
+    @abstractmethod
+    def state_sites(self) -> list[str]:
+        """The sites an analysis looks at by default: where the organism keeps its state."""
+
+    @abstractmethod
+    def _build_network(self, seed: int) -> HookedNetwork:
+        """Return the same network with fresh weights."""
+
+    # What all organisms do -------------------------------------------------------------------
+
+    @property
+    def sites(self) -> dict[str, tuple[str, ...]]:
+        """Every site and the names of its dims within a step (``tick`` first if it ticks)."""
+        return self.network.sites
+
+    @property
+    def device(self) -> torch.device:
+        """The device of the weights."""
+        return self.network.device
+
+    def to(self, device: Any) -> Organism:
+        """Move the network to a device, in place, and return the organism."""
+        self.network.to(device)
+        return self
+
+    def run(
+        self,
+        tasks: Tasks,
+        seed: int = 0,
+        thinking_steps: int = 0,
+        interventions: Sequence[Intervention] = (),
+        *,
+        sites: Iterable[str] = (),
+        temperature: float = 0.0,
+        batch_size: int = 128,
+        progress: bool = False,
+    ) -> xr.Dataset:
+        """Act on `tasks` in closed loop and return the run, in memory.
+
+        Parameters
+        ----------
+        tasks
+            From `tasks`.
+        seed
+            Of the actions drawn at ``temperature > 0``.
+        thinking_steps
+            How often the first observation is fed before the first action.
+        interventions
+            Applied at every step their addresses cover.
+        sites
+            Sites to keep, names or globs, in float32.
+        temperature
+            0 acts greedily.
+        batch_size
+            Episodes side by side; decides the speed, not the result.
+
+        Returns
+        -------
+        xarray.Dataset
+            ``observation``, ``action``, ``reward``, ``logits``, ``value``, ``done`` (episode, step, …),
+            ``solved``, ``length``, ``level_id``, ``level`` (episode), and the sites
+            (episode, step, *their dims).
+
+        Raises
+        ------
+        UnknownSiteError, AddressError, UnfiredInterventionError, InputError
+            See `interp.episodes.run_episodes`.
+
+        Examples
+        --------
+        >>> import organisms
+        >>> organism = organisms.load("sokoban-drc-small-v0")
+        >>> run = organism.run(organism.tasks("test", 4))
+        >>> run.sizes["episode"]
+        4
+        """
+        from interp.episodes import run_episodes
+
+        this: Any = self  # its network has what `interp.organism.Network` asks for in a subclass
+        return run_episodes(
+            this,
+            tasks,
+            sites=sites,
+            seed=seed,
+            thinking_steps=thinking_steps,
+            temperature=temperature,
+            interventions=interventions,
+            batch_size=batch_size,
+            progress=progress,
+        )
+
+    def replay(
+        self,
+        observations: Any,
+        episode_starts: Any = None,
+        sites: Iterable[str] = (),
+        interventions: Sequence[Intervention] = (),
+        *,
+        first_step: int = 0,
+    ) -> xr.Dataset:
+        """Run the network over given observations (teacher-forced); see `interp.replay.replay`.
+
+        Parameters
+        ----------
+        observations
+            ``(step, batch, *observation dims)``.
+        episode_starts
+            ``(step, batch)`` bool: the state of these rows is reset before the step.
+        sites, interventions
+            As in `run`.
+        first_step
+            Label of the first step, which addresses count from (−thinking_steps for a run that
+            thought first).
+
+        Returns
+        -------
+        xarray.Dataset
+            ``logits`` (step, batch, action), ``value`` (step, batch), and each site
+            (step, batch, *its dims).
+        """
+        from interp.replay import replay
+
+        return replay(self.network, observations, episode_starts, sites, interventions, first_step)
+
+    def untrained(self, seed: int = 0) -> Organism:
+        """Return the same organism with the weights it might have begun with: the control."""
+        other = copy.copy(self)
+        card = dataclasses.replace(
+            self.card,
+            name=f"{self.name}-untrained-s{seed}",
+            summary=f"The network of {self.name} before any training (seed {seed}): a control.",
+            training="none",
+            weights_file="",
+            weights_sha256="",
+            results=(),
+        )
+        Organism.__init__(other, self._build_network(seed).to(self.device), card)
+        return other
+
+    def weights_sha256(self) -> str:
+        """Return the sha256 over names, shapes, dtypes and bytes of all weights, in hex.
+
+        Of the tensors as they are now, so it tells an edited network from the one that was loaded.
+        """
+        import torch
+
+        digest = hashlib.sha256()
+        for name, tensor in sorted(self.network.state_dict().items()):
+            tensor = tensor.detach().cpu().contiguous()
+            if tensor.dtype == torch.bfloat16:  # NumPy has no such dtype; its bytes are what counts
+                array, dtype = tensor.reshape(-1).view(torch.int16).numpy(), "bfloat16"
+            else:
+                array = tensor.numpy()
+                dtype = array.dtype.str
+            digest.update(f"{name} {dtype} {tuple(tensor.shape)}\n".encode())
+            digest.update(array.tobytes())
+        return digest.hexdigest()
+
+    def describe(self) -> dict[str, Any]:
+        """Return what stores keep of the organism: JSON-able."""
+        return {
+            "organism": self.name,
+            "family": self.card.family,
+            "weights_sha256": self.weights_sha256(),
+            "network": self.card.network,
+            "world": self.card.world,
+        }
+
+    def save(self, folder: str | Path) -> Path:
+        """Write weights (safetensors) and card to a folder that `organisms.load` takes.
+
+        Raises
+        ------
+        FileExistsError
+            If the folder holds an organism already.
+        """
+        from safetensors.torch import save_file
+
+        from organisms.assets import file_sha256
+
+        folder = Path(folder)
+        if (folder / "card.json").exists():
+            raise FileExistsError(f"{folder} holds an organism already.")
+        folder.mkdir(parents=True, exist_ok=True)
+        weights = folder / "weights.safetensors"
+        state = self.network.state_dict()
+        save_file({k: v.detach().cpu().contiguous() for k, v in state.items()}, weights)
+        card = dataclasses.replace(
+            self.card, weights_file=weights.name, weights_sha256=file_sha256(weights)
+        )
+        card.write(folder / "card.json")
+        return folder
+
+    def __repr__(self) -> str:
+        n = sum(parameter.numel() for parameter in self.network.parameters())
+        return f"<{type(self).__name__} {self.name!r}: {n:,} parameters, {len(self.sites)} sites>"

@@ -1,0 +1,152 @@
+"""The card: what an organism is, how it was made, what is known of it, and where that ends."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from interp.errors import AssetError, CheckpointError, nearest
+
+
+@dataclass(frozen=True)
+class Result:
+    """One measured number.
+
+    Parameters
+    ----------
+    quantity, condition
+        What was measured and where (``"solve rate"``, ``"boxoban-unfiltered-test, greedy"``).
+    value, low, high
+        The number and its interval; None where no interval is known.
+    n
+        Over how many episodes.
+    command
+        The command that reproduces it, or the source of a published number.
+    """
+
+    quantity: str
+    condition: str
+    value: float
+    low: float | None = None
+    high: float | None = None
+    n: int | None = None
+    command: str = ""
+
+
+@dataclass(frozen=True)
+class Card:
+    """The description that ships with an organism.
+
+    Parameters
+    ----------
+    name
+        Versioned id.
+    family
+        Which family builds it (``"sokoban"``).
+    summary
+        One honest sentence.
+    paper
+        Whose design or result it follows.
+    task
+        The world it was trained in, and for what reward.
+    training
+        How, on what, for how long, by which command.
+    network
+        ``{"kind": ..., **configuration}``, JSON-able: enough to rebuild it.
+    world
+        Options of the world it acts in, JSON-able.
+    weights_file, weights_sha256
+        File beside the card, and the sha256 of its bytes.
+    licence
+        Of the weights.
+    results
+        What was measured.
+    limits
+        What it cannot do and what is not known.
+    """
+
+    name: str
+    family: str
+    summary: str
+    paper: str = ""
+    task: str = ""
+    training: str = ""
+    network: dict[str, Any] = field(default_factory=dict)
+    world: dict[str, Any] = field(default_factory=dict)
+    weights_file: str = ""
+    weights_sha256: str = ""
+    licence: str = ""
+    results: tuple[Result, ...] = ()
+    limits: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the card as JSON-able data."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, record: dict[str, Any], source: str = "card") -> Card:
+        """Build a card from JSON data.
+
+        Raises
+        ------
+        CheckpointError
+            If a field is unknown or a required one is missing.
+        """
+        known = {f.name for f in dataclasses.fields(cls)}
+        unknown = set(record) - known
+        missing = {"name", "family", "summary"} - set(record)
+        if unknown or missing:
+            hints = {name: nearest(name, known) for name in unknown}
+            raise CheckpointError(
+                f"{source}: unknown fields {hints or 'none'}, missing fields {sorted(missing) or 'none'}."
+            )
+        for name, value in record.items():
+            wanted = {"network": dict, "world": dict, "results": (list, tuple)}.get(name, str)
+            if not isinstance(value, wanted):
+                raise CheckpointError(f"{source}: {name} has a malformed value, {value!r:.80}.")
+        try:
+            results = tuple(Result(**result) for result in record.get("results", ()))
+        except TypeError as error:
+            raise CheckpointError(f"{source}: a result is malformed ({error}).") from None
+        return cls(**{**record, "results": results})
+
+    @classmethod
+    def read(cls, path: str | Path) -> Card:
+        """Read ``card.json``.
+
+        Raises
+        ------
+        AssetError
+            If there is no such file.
+        CheckpointError
+            If it is not a card.
+        """
+        path = Path(path)
+        if not path.is_file():
+            raise AssetError(f"There is no card at {path}.")
+        try:
+            record = json.loads(path.read_text(encoding="utf-8"))
+        except (UnicodeDecodeError, json.JSONDecodeError) as error:
+            raise CheckpointError(f"{path}: not JSON ({error}).") from None
+        if not isinstance(record, dict):
+            raise CheckpointError(f"{path}: a card is a JSON object.")
+        return cls.from_dict(record, str(path))
+
+    def write(self, path: str | Path) -> None:
+        """Write ``card.json``."""
+        text = json.dumps(self.to_dict(), indent=2, ensure_ascii=False) + "\n"
+        Path(path).write_text(text, encoding="utf-8")
+
+    def __str__(self) -> str:
+        lines = [f"{self.name} ({self.family})", self.summary]
+        for title in ("paper", "task", "training", "licence", "limits"):
+            if getattr(self, title):
+                lines.append(f"{title}: {getattr(self, title)}")
+        for result in self.results:
+            interval = "" if result.low is None else f" [{result.low:.3g}, {result.high:.3g}]"
+            n = "" if result.n is None else f", n = {result.n}"
+            lines.append(f"{result.quantity} ({result.condition}): {result.value:.4g}{interval}{n}")
+        return "\n".join(lines)

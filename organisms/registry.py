@@ -1,0 +1,132 @@
+"""Find an organism by name or path and load it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from interp.errors import AssetError, CheckpointError, UnknownNameError
+from organisms.assets import data_folder, file_sha256
+from organisms.card import Card
+
+if TYPE_CHECKING:
+    from interp.concepts import Concept
+    from organisms.base import Organism
+
+FAMILIES = {"sokoban": "organisms.sokoban.organism"}
+"""Family → the module that has ``from_card(card, weights_path)``, ``from_released(folder, name)``,
+``released_names()``, ``fetch_released(name)`` and ``family_concepts()``."""
+
+
+def names() -> list[str]:
+    """Return the names of all organisms that `load` knows, shipped ones first.
+
+    Examples
+    --------
+    >>> "sokoban-drc-small-v0" in names()
+    True
+    """
+    return [*shipped(), *_released()]
+
+
+def shipped() -> dict[str, Path]:
+    """Return name → folder of the organisms that come with the library."""
+    return {
+        path.parent.name: path.parent
+        for path in sorted(data_folder().glob("organisms/*/card.json"))
+    }
+
+
+def load(name_or_path: str | os.PathLike, device: Any = None) -> Organism:
+    """Load an organism.
+
+    Parameters
+    ----------
+    name_or_path
+        A name (see `names`), or a folder: one that `Organism.save` wrote (``card.json`` and
+        weights), or a released checkpoint (``model`` and ``cfg.json``).
+    device
+        Where its weights go; default the CPU.
+
+    Returns
+    -------
+    Organism
+        In evaluation mode, gradients off.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such organism; names the nearest.
+    AssetError
+        If its files have to be fetched and cannot be: says what to fetch and where to put it.
+    CheckpointError
+        If its files are truncated, of the wrong shape, not finite, or not the ones on the card.
+
+    Examples
+    --------
+    >>> load("sokoban-drc-small-v0").sites["layers.2.h"]
+    ('tick', 'channel', 'y', 'x')
+    """
+    name = os.fspath(name_or_path)
+    if name in shipped():
+        organism = _from_folder(shipped()[name])
+    elif name in _released():
+        module = import_module(FAMILIES[_released()[name]])
+        organism = module.from_released(module.fetch_released(name), name)
+    elif Path(name).is_dir():
+        organism = _from_folder(Path(name))
+    elif os.sep in name or Path(name).exists():
+        raise AssetError(
+            f"{name!r} is not a folder. Give the folder of a saved organism (card.json) or of a "
+            "released checkpoint (model, cfg.json)."
+        )
+    else:
+        raise UnknownNameError("organism", name, names())
+    return organism if device is None else organism.to(device)
+
+
+def family_concepts(family: str) -> Mapping[str, Concept]:
+    """Return the concepts of a family, for stores whose organism is not at hand.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such family.
+    """
+    if family not in FAMILIES:
+        raise UnknownNameError("family", family, FAMILIES)
+    return import_module(FAMILIES[family]).family_concepts()
+
+
+def _from_folder(folder: Path) -> Organism:
+    if (folder / "card.json").is_file():
+        card = Card.read(folder / "card.json")
+        if card.family not in FAMILIES:
+            raise UnknownNameError("family", card.family, FAMILIES)
+        weights = folder / card.weights_file
+        if not card.weights_file or not weights.is_file():
+            raise AssetError(f"{folder}: the card's weights file {card.weights_file!r} is missing.")
+        found = file_sha256(weights)
+        if found != card.weights_sha256:
+            raise CheckpointError(
+                f"{weights}: sha256 {found} is not the card's {card.weights_sha256}; the file is "
+                "damaged or was replaced."
+            )
+        return import_module(FAMILIES[card.family]).from_card(card, weights)
+    if (folder / "cfg.json").is_file() or (folder / "model").is_file():
+        return import_module(FAMILIES["sokoban"]).from_released(folder, folder.name)
+    there = sorted(path.name for path in folder.iterdir())[:10]
+    raise AssetError(
+        f"{folder} holds no organism: neither card.json nor model and cfg.json, only {there}."
+    )
+
+
+def _released() -> dict[str, str]:
+    return {
+        name: family
+        for family, module in FAMILIES.items()
+        for name in import_module(module).released_names()
+    }

@@ -1,0 +1,218 @@
+"""The Sokoban family put together: a network, the world it acts in, its levels and concepts."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from interp.errors import CheckpointError, InputError, UnknownNameError
+from interp.hooks import HookedNetwork
+from organisms.base import Organism
+from organisms.card import Card
+from organisms.sokoban.drc import DRC, DRCConfig
+from organisms.sokoban.environment import BUSH_REWARDS, RELEASED_REWARDS, SokobanWorld
+from organisms.sokoban.levels import Levels
+from organisms.sokoban.resnet import ResNet, ResNetConfig
+from organisms.sokoban.task_sets import find_levels
+
+if TYPE_CHECKING:
+    from interp.concepts import Concept
+
+NETWORKS: dict[str, tuple[type, type]] = {"drc": (DRC, DRCConfig), "resnet": (ResNet, ResNetConfig)}
+REWARDS = {"released": RELEASED_REWARDS, "bush": BUSH_REWARDS}
+
+
+class SokobanOrganism(Organism):
+    """A network that plays Sokoban.
+
+    Parameters
+    ----------
+    network
+        A `DRC` or `ResNet`.
+    card
+        Its ``world`` holds ``rewards`` (``"released"`` or ``"bush"``), ``max_steps``, ``n_boxes`` (of
+        generated levels) and ``noop``; all have defaults.
+    """
+
+    network: Any
+
+    def __init__(self, network: HookedNetwork, card: Card):
+        super().__init__(network, card)
+        config = self.network.config
+        self.observation_dims = tuple(config.observation_dims)
+        options = dict(card.world)
+        rewards = options.pop("rewards", "released")
+        if rewards not in REWARDS:
+            raise UnknownNameError("reward scheme", rewards, REWARDS)
+        self.n_boxes = int(options.pop("n_boxes", 4))
+        self._world_options = {
+            "observation": config.observation,
+            "rewards": REWARDS[rewards],
+            "max_steps": int(options.pop("max_steps", 120)),
+            "noop": bool(options.pop("noop", config.n_actions == 5)),
+        }
+        if options:
+            raise UnknownNameError(
+                "world option", next(iter(options)), ["rewards", "max_steps", "n_boxes", "noop"]
+            )
+
+    def tasks(
+        self, split: str | os.PathLike | Levels = "test", n: int | None = None, seed: int = 0
+    ) -> Levels:
+        """Return levels: ``"train"`` or ``"test"`` of our generator, a Boxoban set, a file, or text.
+
+        Generated levels have the board of the network and the box count of the card. See
+        `organisms.sokoban.task_sets.find_levels` for the parameters and errors.
+
+        Examples
+        --------
+        >>> import organisms
+        >>> organisms.load("sokoban-drc-small-v0").tasks("test", 3).ids[0]
+        'generated-10x10-b2-s0-test/0'
+        """
+        board = tuple(self.network.config.board)
+        return find_levels(split, n, seed, size=board, n_boxes=self.n_boxes)
+
+    def world(self, tasks: Levels, **options: Any) -> SokobanWorld:
+        """Return a world with one row per level; `options` override the organism's own.
+
+        Raises
+        ------
+        InputError
+            If the network cannot take boards of this size.
+        """
+        levels = tasks if isinstance(tasks, Levels) else find_levels(tasks)
+        config = self.network.config
+        shape, board = tuple(levels.tiles.shape[1:]), tuple(config.board)
+        if getattr(config, "head_pool", "flatten") == "flatten" and shape != board:
+            raise InputError(
+                f"The levels' board is {shape[0]}×{shape[1]} and {self.name} takes "
+                f"{board[0]}×{board[1]} (rows × columns) only."
+            )
+        return SokobanWorld(levels, **{**self._world_options, **options})
+
+    @property
+    def concepts(self) -> Mapping[str, Concept]:
+        """Labels that can be computed on a recorded run; see `organisms.sokoban.concepts`."""
+        return family_concepts()
+
+    @property
+    def state_sites(self) -> list[str]:
+        """The sites an analysis looks at by default: the recurrent state, or the blocks' outputs."""
+        return list(self.network.state_sites)
+
+    def render(self, tiles: Any, ax: Any = None, **options: Any) -> Any:
+        """Draw a board; see `organisms.sokoban.render.draw_board`."""
+        from organisms.sokoban.render import draw_board
+
+        return draw_board(tiles, ax, **options)
+
+    def draw_episode(self, episode: Any) -> Any:
+        """Draw one episode of a run; see `organisms.sokoban.episodes.draw_episode`."""
+        from organisms.sokoban.episodes import draw_episode
+
+        return draw_episode(episode)
+
+    def _build_network(self, seed: int) -> HookedNetwork:
+        return type(self.network)(self.network.config, seed=seed)
+
+
+def build_network(record: Mapping[str, Any], seed: int = 0, source: str = "card") -> HookedNetwork:
+    """Build a network from ``{"kind": "drc" | "resnet", **configuration}``.
+
+    Raises
+    ------
+    CheckpointError
+        If the kind or the configuration is malformed.
+    """
+    options = dict(record)
+    kind = options.pop("kind", None)
+    if kind not in NETWORKS:
+        raise CheckpointError(f"{source}: network kind {kind!r}; known: {sorted(NETWORKS)}.")
+    network, config = NETWORKS[kind]
+    try:
+        configuration = config.from_dict(options)
+    except (InputError, UnknownNameError, TypeError) as error:
+        raise CheckpointError(f"{source}: malformed configuration of a {kind}: {error}") from None
+    return network(configuration, seed=seed)
+
+
+def network_record(network: Any) -> dict[str, Any]:
+    """Return what `build_network` builds the network from."""
+    kind = next(kind for kind, (cls, _) in NETWORKS.items() if isinstance(network, cls))
+    return {"kind": kind, **network.config.to_dict()}
+
+
+def from_card(card: Card, weights: Path) -> SokobanOrganism:
+    """Build an organism from its card and safetensors weights.
+
+    Raises
+    ------
+    CheckpointError
+        If the weights are truncated, not finite, or do not fit the network.
+    """
+    from safetensors.torch import load_file
+
+    network = build_network(card.network, source=card.name)
+    try:
+        state = load_file(weights)
+    except Exception as error:
+        raise CheckpointError(f"{weights}: not a readable safetensors file ({error}).") from error
+    for name, tensor in state.items():
+        if not tensor.float().isfinite().all():
+            raise CheckpointError(f"{weights}: {name!r} has values that are not finite.")
+    try:
+        network.load_state_dict({name: tensor.float() for name, tensor in state.items()})
+    except RuntimeError as error:
+        raise CheckpointError(f"{weights} does not fit the card's network: {error}") from None
+    try:
+        return SokobanOrganism(network, card)
+    except (TypeError, ValueError) as error:
+        raise CheckpointError(f"{card.name}: malformed world options: {error}") from None
+
+
+def family_concepts() -> Mapping[str, Concept]:
+    """Return the family's concepts by name."""
+    from organisms.sokoban.concepts import CONCEPTS
+
+    return CONCEPTS
+
+
+def released_names() -> list[str]:
+    """Return the names of the released agents."""
+    from organisms.sokoban.released import RELEASED_RUNS
+
+    return list(RELEASED_RUNS)
+
+
+def fetch_released(name: str) -> Path:
+    """Return the folder of a released agent's checkpoint, fetching it if need be."""
+    from organisms.sokoban.released import fetch_released as fetch
+
+    return Path(fetch(name))
+
+
+def from_released(folder: str | os.PathLike, name: str) -> SokobanOrganism:
+    """Build an organism from a released checkpoint folder (``model``, ``cfg.json``)."""
+    from organisms.assets import file_sha256
+    from organisms.sokoban.released import load_released
+
+    network, _ = load_released(Path(folder))
+    model = Path(folder) / "model"
+    card = Card(
+        name=name,
+        family="sokoban",
+        summary="A checkpoint in the format of the released agents of Taufeeque et al.",
+        paper="Taufeeque et al. 2024, arXiv 2407.15421; after Guez et al. 2019, arXiv 1901.03559",
+        task="Boxoban unfiltered-train; −0.1 a step, ±1 a box on/off a target, +10 solved; ≤ 120 steps",
+        training="IMPALA with V-trace, about 2·10⁹ steps for the released agents; not retrained here.",
+        network=network_record(network),
+        world={"rewards": "released", "max_steps": 120, "n_boxes": 4},
+        weights_file=model.name,
+        weights_sha256=file_sha256(model),
+        licence="As released at AlignmentResearch/learned-planner.",
+        limits="Numbers printed in the papers are theirs; run `mesascope evaluate` for your own.",
+    )
+    return SokobanOrganism(network, card)

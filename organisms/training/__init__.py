@@ -1,0 +1,1 @@
+"""How organisms are trained: one readable file per method."""

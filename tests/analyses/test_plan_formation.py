@@ -1,0 +1,80 @@
+import numpy as np
+import pytest
+
+from analyses.plan_formation import plan_formation, plot_plan_formation
+from interp.errors import InputError
+from tests.analyses.planted import PLAN, planted_run
+
+THINKING, STEPS = 2, 4
+OPTIONS = {"progress": False, "n_bootstrap": 300}
+
+
+def strength(values: list[float]) -> np.ndarray:
+    """Return (step, tick) strengths: `values` up to step 0, the last one afterwards."""
+    early = np.array(values).reshape(THINKING + 1, 2)
+    return np.concatenate([early, np.full((STEPS - 1, 2), values[-1])])
+
+
+def formation(values: list[float], control: list[float] | None = None, seed: int = 0):
+    run = planted_run(strength(values), n_steps=STEPS, thinking=THINKING, seed=seed)
+    untrained = None
+    if control is not None:
+        untrained = planted_run(strength(control), n_steps=STEPS, thinking=THINKING, seed=seed + 9)
+        for name in ("level_id", "plan"):
+            untrained[name] = run[name]
+    return plan_formation(run, concepts=[PLAN], untrained=untrained, seed=seed, **OPTIONS)
+
+
+def test_a_plan_that_forms_is_found():
+    result = formation([0, 0.7, 1.4, 2.1, 2.8, 3.5], [0] * 6)
+    curve = result.macro_f1.sel(concept="plan", source="trained", site="h")
+    assert curve.sizes["deliberation"] == 6
+    assert (curve.diff("deliberation") > 0).all() and float(curve[-1]) > 0.8
+    assert result.step.values.tolist() == [-2, -2, -1, -1, 0, 0]
+    assert result.tick.values.tolist() == [0, 1, 0, 1, 0, 1]
+    assert bool(result.found.sel(concept="plan"))
+    grown = result.growth.sel(source="trained").item()
+    assert grown == pytest.approx(float(curve[-1] - curve[0]))
+    assert result.excess_low.item() > 0
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_plan_that_is_there_from_the_start_does_not_form(seed):
+    result = formation([3] * 6, [0] * 6, seed)
+    assert float(result.macro_f1.sel(source="trained").min()) > 0.7, "it can be read all along"
+    assert not result.found.any()
+
+
+def test_no_plan_does_not_form():
+    assert not formation([0] * 6, [0] * 6).found.any()
+
+
+def test_growth_that_the_untrained_network_shows_as_well_is_not_found():
+    # The same run as its own control: whatever grows, grows there too.
+    run = planted_run(strength([0, 1, 2, 3, 3, 3]), n_steps=STEPS, thinking=THINKING)
+    result = plan_formation(run, concepts=[PLAN], untrained=run, **OPTIONS)
+    assert result.growth.sel(source="trained").item() > 0.2
+    assert result.excess.item() == 0 and not result.found.any()
+
+
+def test_a_site_without_ticks_is_flat_within_a_step():
+    run = planted_run(strength([3] * 6), n_steps=STEPS, thinking=THINKING)
+    run["flat"] = run["h"].isel(tick=0, drop=True)
+    result = plan_formation(run, concepts=[PLAN], untrained=None, **OPTIONS)
+    curve = result.macro_f1.sel(concept="plan", source="trained", site="flat").values
+    assert np.array_equal(curve[0::2], curve[1::2])
+
+
+def test_bad_input():
+    with pytest.raises(InputError, match="no thinking steps"):
+        plan_formation(planted_run(np.zeros((6, 2))), concepts=[PLAN], untrained=None, **OPTIONS)
+
+
+def test_the_figure_draws_the_dataset():
+    result = formation([0, 0.7, 1.4, 2.1, 2.8, 3.5], [0] * 6)
+    figure = plot_plan_formation(result)
+    [ax] = figure.axes
+    drawn = result.macro_f1.sel(concept="plan", source="trained", site="h").values
+    assert ax.get_lines()[0].get_ydata() == pytest.approx(drawn)
+    assert "tick" in ax.get_xlabel() and "F1" in ax.get_ylabel()
+    assert len(ax.collections) == 2

@@ -1,0 +1,93 @@
+import numpy as np
+import pytest
+
+from analyses.plan_probes import best_cells, last_tick, plan_probes, plot_plan_probes
+from interp.errors import InputError, UnknownNameError, UnknownSiteError
+from tests.analyses.planted import CLASSES, PLAN, planted_run
+
+OPTIONS = {"progress": False, "n_bootstrap": 300}
+
+
+def strength(*ticks: float) -> np.ndarray:
+    return np.tile(np.array(ticks), (6, 1))
+
+
+@pytest.fixture(scope="module")
+def found():
+    """A plan at tick 1 only, and an untrained network that holds none."""
+    run, untrained = planted_run(strength(0, 3)), planted_run(strength(0, 0), seed=1)
+    untrained["level_id"] = run["level_id"]
+    return plan_probes(run, concepts=[PLAN], untrained=untrained, **OPTIONS)
+
+
+def test_a_planted_plan_is_found_at_its_tick(found):
+    assert bool(found.found.sel(concept="plan"))
+    significant = (found.p_holm < 0.05).sel(concept="plan", site="h")
+    assert significant.sel(tick=1).all() and not significant.sel(tick=0).any()
+    score = found.macro_f1.sel(concept="plan", site="h", tick=1, receptive_field=1)
+    assert float(score.sel(source="trained")) > 0.8 > 0.5 > float(score.sel(source="untrained"))
+
+
+def test_all_controls_are_there(found):
+    assert set(found.source.values) == {
+        "trained",
+        "untrained",
+        "observation",
+        "majority",
+        "shuffled",
+    }
+    assert found.margin.dims == ("concept", "receptive_field", "metric", "site", "tick")
+
+
+def test_directions_point_at_the_planted_code(found):
+    weights = found.direction.sel(concept="plan", source="trained", site="h", tick=1)
+    assert weights.dims == ("class", "channel") and weights["class"].values.tolist() == [*CLASSES]
+    assert weights.argmax("channel").values.tolist() == [0, 1, 2]
+
+
+def test_best_cells_name_where(found):
+    rows = best_cells(found)
+    assert [row["receptive field"] for row in rows] == ["1×1", "3×3"]
+    assert all(row["site"] == "h" and row["tick"] == 1 for row in rows)
+    assert all(row["low"] > 0 for row in rows)
+    assert (last_tick(found).tick == 1).all()
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_no_plan_is_not_found(seed):
+    run, untrained = (planted_run(strength(0, 0), seed=s) for s in (seed, seed + 10))
+    untrained["level_id"] = run["level_id"]
+    result = plan_probes(run, concepts=[PLAN], untrained=untrained, seed=seed, **OPTIONS)
+    assert not result.found.any()
+
+
+def test_what_the_untrained_network_shows_as_well_is_not_found():
+    run, untrained = planted_run(strength(0, 3)), planted_run(strength(0, 3), seed=1)
+    untrained["plan"] = run["plan"]
+    same = planted_run(strength(0, 3))  # the untrained network carries the same code
+    result = plan_probes(run, concepts=[PLAN], untrained=same, **OPTIONS)
+    assert not result.found.any()
+    assert (result.best_control.sel(tick=1, metric="macro_f1") == "untrained").all()
+
+
+def test_bad_input():
+    run = planted_run(strength(0, 1), n_episodes=8)
+    with pytest.raises(UnknownNameError, match="concept"):
+        plan_probes(run, concepts=["plam"], untrained=None, **OPTIONS)
+    with pytest.raises(UnknownSiteError):
+        plan_probes(run, concepts=[PLAN], sites=["hh"], untrained=None, **OPTIONS)
+    with pytest.raises(InputError):
+        plan_probes(run, concepts=[], untrained=None, **OPTIONS)
+    with pytest.raises(InputError, match="tasks"):
+        plan_probes(run, tasks=["a"], concepts=[PLAN], **OPTIONS)
+
+
+def test_the_figure_has_a_bar_for_each_source(found):
+    figure = plot_plan_probes(found)
+    assert len(figure.axes) == 2
+    for ax in figure.axes:
+        assert len(ax.patches) == 5 and ax.get_ylim() == (0, 1)
+    heights = [patch.get_height() for patch in figure.axes[0].patches]
+    drawn = last_tick(found).macro_f1.sel(concept="plan", receptive_field=1, site="h")
+    assert heights == pytest.approx(drawn.values.tolist())
+    assert "held-out levels" in figure.get_suptitle()

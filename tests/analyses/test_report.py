@@ -1,0 +1,35 @@
+import re
+
+from analyses.report import Report, number
+
+
+def test_text_is_escaped_everywhere():
+    bad = "<script>alert('&')</script>"
+    page = Report(bad, bad).section(bad).text(bad).verdict(bad, True).items([bad]).code(bad)
+    text = page.table([{bad: bad}], bad).to_html()
+    assert "<script>" not in text and text.count("&lt;script&gt;") == 11
+
+
+def test_a_page_fetches_nothing():
+    from interp.style import figure_style, subplots
+
+    with figure_style():
+        figure, _ = subplots(width="column")
+    text = Report("t").figure(figure, "caption").to_html()
+    assert not re.findall(r"""(?:src|href)=["'](?!data:)""", text)
+    assert "data:image/png;base64," in text
+
+
+def test_a_null_result_is_shown_as_one():
+    text = Report("t").verdict("not found", False).verdict("found", True).to_html()
+    assert 'class="verdict null">not found' in text and 'class="verdict">found' in text
+
+
+def test_numbers():
+    assert [number(x) for x in (12345, 0.12345, float("nan"), 1e-9, 0.0)] == [
+        "12,345",
+        "0.123",
+        "–",
+        "1e-09",
+        "0.000",
+    ]

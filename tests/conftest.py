@@ -1,0 +1,13 @@
+"""Settings that every test runs under."""
+
+from __future__ import annotations
+
+import os
+
+import hypothesis
+
+os.environ.setdefault("MPLBACKEND", "Agg")
+
+# The first call of a numba function compiles it, which no deadline per example can allow for.
+hypothesis.settings.register_profile("mesascope", deadline=None, print_blob=True)
+hypothesis.settings.load_profile("mesascope")

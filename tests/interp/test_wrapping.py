@@ -1,0 +1,83 @@
+import pytest
+import torch
+from torch import nn
+
+from interp.addresses import Address
+from interp.errors import InputError, UnknownNameError
+from interp.interventions import Intervention, applying
+from interp.wrapping import Site, wrap
+
+
+class Looped(nn.Module):
+    """One block, applied three times; then an LSTM."""
+
+    def __init__(self):
+        super().__init__()
+        self.block = nn.Linear(2, 2)
+        self.rnn = nn.LSTM(2, 3, batch_first=True)
+
+    def forward(self, x):
+        for _ in range(3):
+            x = self.block(x)
+        return self.rnn(x[:, None])[0][:, 0]
+
+
+def network():
+    torch.manual_seed(0)
+    return Looped()
+
+
+X = torch.ones(4, 2)
+
+
+def test_a_looped_block_ticks():
+    module = network()
+    wrapped = wrap(module, {"loop": Site("block", ("unit",), ticks=True)})
+    out, cache = wrapped.run_with_cache(X)
+    assert cache["loop"].shape == (1, 4, 3, 2) and wrapped.sites["loop"] == ("tick", "unit")
+    once = module.block(X)
+    torch.testing.assert_close(cache["loop"][0, :, 1], module.block(once))
+    torch.testing.assert_close(out, network()(X))
+
+
+def test_undeclared_ticks_raise():
+    with pytest.raises(InputError, match="ticks=True"):
+        wrap(network(), {"loop": "block"})(X)
+
+
+def test_the_part_of_a_tuple_is_named():
+    with pytest.raises(InputError, match="output="):
+        wrap(network(), ["rnn"])(X)
+    wrapped = wrap(network(), {"hidden": Site("rnn", ("time", "unit"), output=0)})
+    assert wrapped.run_with_cache(X)[1]["hidden"].shape == (1, 4, 1, 3)
+    zero = Intervention(Address("hidden"), "zero")
+    with applying(wrapped, [zero]):
+        assert not wrapped(X).any()
+
+
+def test_interventions_address_one_tick():
+    wrapped = wrap(network(), {"loop": Site("block", ("unit",), ticks=True)})
+    reset = Intervention(Address("loop", tick=1), "set", X[0])
+    with applying(wrapped, [reset]):
+        changed = wrapped.run_with_cache(X)[1]["loop"]
+    torch.testing.assert_close(changed[0, :, 2], wrapped.module.block(X))
+
+
+def test_the_bare_module_still_works():
+    module = network()
+    wrap(module, {"loop": "block"})
+    torch.testing.assert_close(module(X), network()(X))
+
+
+def test_dotted_site_names_nest():
+    wrapped = wrap(nn.Sequential(nn.Linear(2, 2), nn.ReLU()), {"a.b": "0", "a.c": "1"})
+    assert list(wrapped.run_with_cache(X)[1]) == ["a.b", "a.c"]
+
+
+def test_what_cannot_be_wrapped_is_refused():
+    with pytest.raises(UnknownNameError, match="'block'"):
+        wrap(network(), ["blok"])
+    with pytest.raises(InputError, match="taken or empty"):
+        wrap(network(), {"clock": "block"})
+    with pytest.raises(InputError, match="compile"):
+        wrap(torch.compile(network()), ["block"])
