@@ -15,21 +15,12 @@ from interp.interventions import Intervention, applying
 from interp.organism import Organism, Tasks
 from interp.rollout import check_options, rollout
 from interp.tensors import to_numpy
+from interp.variables import Variable
 
 if TYPE_CHECKING:
     import xarray as xr
 
 DEFAULT_BATCH = 128
-
-
-@dataclass(frozen=True)
-class Variable:
-    """One variable of a run: dims from ``episode`` on, shape after (episode, step), dtype, padding."""
-
-    dims: tuple[str, ...]
-    shape: tuple[int, ...]
-    dtype: np.dtype
-    fill: Any
 
 
 @dataclass(frozen=True)
@@ -70,19 +61,13 @@ def run_variables(
     world = organism.world(tasks[0:1])
     observation = world.reset()
     rest = observation.shape[1:]
-    nan = float("nan")
-    per_step = ("episode", "step")
     variables = {
-        "observation": Variable(
-            per_step + tuple(organism.observation_dims), rest, np.dtype("uint8"), 255
-        ),
-        "action": Variable(per_step, (), np.dtype("int16"), -1),
-        "reward": Variable(per_step, (), np.dtype("float32"), nan),
-        "logits": Variable(
-            (*per_step, "action_index"), (world.n_actions,), np.dtype("float32"), nan
-        ),
-        "value": Variable(per_step, (), np.dtype("float32"), nan),
-        "done": Variable(per_step, (), np.dtype("bool"), False),
+        "observation": Variable.of(tuple(organism.observation_dims), rest, "uint8"),
+        "action": Variable.of((), (), "int16"),
+        "reward": Variable.of((), (), "float32"),
+        "logits": Variable.of(("action_index",), (world.n_actions,), "float32"),
+        "value": Variable.of((), (), "float32"),
+        "done": Variable.of((), (), "bool"),
     }
     names = [
         site for site in select_sites(sites, organism.network.hook_dict) if site not in variables
@@ -104,8 +89,7 @@ def run_variables(
                     f"The dim {dim!r} is {known} long in {first!r} and {size} in {site!r}; "
                     "record these sites apart, or give the dim two names."
                 )
-        shape = tuple(tensor.shape[1:])
-        variables[site] = Variable(per_step + tuple(dims), shape, np.dtype(dtype), nan)
+        variables[site] = Variable.of(tuple(dims), tuple(tensor.shape[1:]), dtype)
     return variables
 
 

@@ -20,7 +20,7 @@ from interp.interventions import Intervention, applying
 from interp.organism import Organism, Tasks
 from interp.store import open_store
 from interp.store_create import create_store
-from interp.store_layout import StoreSpec, Variable, default_block, step_bytes
+from interp.store_layout import StoreSpec, default_block, step_bytes
 from interp.store_location import StorePath
 from interp.store_write import BlockWriter, StoreWriter
 from interp.tape import Tape, TapeOrganism
@@ -219,10 +219,7 @@ def _spec(
     identity: dict[str, Any],
 ) -> StoreSpec:
     names = [sites] if isinstance(sites, str) else list(sites or ())
-    variables: dict[str, Variable] = {
-        name: Variable(v.dims, v.shape, v.dtype, v.fill)
-        for name, v in run_variables(organism, tasks, names, dtype).items()
-    }
+    variables = run_variables(organism, tasks, names, dtype)
     if batch_size is None:
         total = sum(step_bytes(v) for v in variables.values())
         batch_size = default_block(total, len(tasks), DEFAULT_BATCH)

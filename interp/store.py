@@ -16,8 +16,9 @@ from xarray.backends import BackendArray, BackendEntrypoint
 from xarray.core import indexing
 
 from interp.errors import StoreCorruptError, StoreIncompleteError
-from interp.store_layout import SCHEMA, StoreSpec, Variable
+from interp.store_layout import SCHEMA, StoreSpec
 from interp.store_location import Location, StorePath, open_group
+from interp.variables import Variable
 
 if TYPE_CHECKING:
     import zarr

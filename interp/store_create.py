@@ -17,11 +17,11 @@ from interp.store_layout import (
     StoreSpec,
     is_compressed,
     layout_of,
-    padding,
 )
 from interp.store_location import Location, StorePath, check_schema, open_group, reporting
 from interp.store_lock import StoreLock
 from interp.store_write import StoreWriter, jsonable
+from interp.variables import padding
 
 if TYPE_CHECKING:
     import zarr

@@ -19,9 +19,10 @@ import numpy as np
 
 from interp.errors import InputError, StoreCorruptError, StoreError, UnknownNameError
 from interp.store_encode import encode_file
-from interp.store_layout import StoreSpec, Variable, is_compressed, layout_of
+from interp.store_layout import StoreSpec, is_compressed, layout_of
 from interp.store_location import Location, reporting
 from interp.store_lock import StoreLock
+from interp.variables import Variable
 
 if TYPE_CHECKING:
     import zarr

@@ -27,8 +27,9 @@ from interp.errors import (
 )
 from interp.store import open_store
 from interp.store_create import create_store
-from interp.store_layout import StoreSpec, Variable, default_block, layout_of, step_bytes
+from interp.store_layout import StoreSpec, default_block, layout_of, step_bytes
 from interp.store_verify import verify
+from interp.variables import Variable
 
 THINKING = 2
 
