@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 
 from interp.errors import InputError, UnknownNameError
+from organisms.card import Card
 from organisms.sokoban.classroom import SokobanClassroom
 from organisms.sokoban.drc import DRC, DRCConfig
 from organisms.sokoban.generator import generate
 from organisms.sokoban.levels import Levels
 from organisms.sokoban.network_config import ConvConfig
+from organisms.sokoban.organism import SokobanOrganism, network_record
 from organisms.sokoban.task_sets import find_levels
 from organisms.training.imitation import ImitationConfig, ImitationTrainer
 
@@ -43,6 +45,10 @@ class ImitationRecipe:
         Configurations.
     curriculum
         Stages in order; the last one ends with the run.
+    summary, limits
+        What the card says of the organism.
+    n_boxes
+        Of the generated levels the organism is tested on by default.
     pool_size, lessons
         Of each `SokobanClassroom`: levels solved at a time, and unrolls until they change.
     max_steps, min_steps
@@ -52,6 +58,9 @@ class ImitationRecipe:
     network: DRCConfig
     imitation: ImitationConfig
     curriculum: tuple[Stage, ...]
+    summary: str
+    limits: str
+    n_boxes: int = 2
     pool_size: int = 500
     lessons: int = 100
     max_steps: int = 120
@@ -90,9 +99,48 @@ class ImitationRecipe:
         trainer = ImitationTrainer(network, rooms, config)
         return trainer
 
+    def organism(self, network: DRC, name: str, steps: int) -> SokobanOrganism:
+        """Return a trained network as an organism, with a card that says how it was made."""
+        config = self.imitation
+        training = (
+            "Imitation of the exact solver on the learner's own states (DAgger): cross-entropy to the "
+            f"uniform mix of optimal actions, value target {config.discount}^distance; "
+            f"{config.n_environments} environments, {config.follow_fraction:.0%} of them following the "
+            f"solver with probability {config.follow_probability}; Adam, learning rate "
+            f"{config.learning_rate} falling linearly; seed {config.seed}; {steps:,} environment steps. "
+            f"Levels: {describe_curriculum(self.curriculum)}. The log ships as log.jsonl, the recipe as "
+            "recipe.json."
+        )
+        card = Card(
+            name=name,
+            family="sokoban",
+            summary=self.summary,
+            paper="Architecture: Guez et al. 2019 (arXiv 1901.03559), as released by Taufeeque et al. "
+            "2024 (arXiv 2407.15421); smaller.",
+            task="Sokoban, tinyworld RGB observations, moves up, down, left, right; step limit 120.",
+            training=training,
+            network=network_record(network),
+            world={"rewards": "released", "max_steps": self.max_steps, "n_boxes": self.n_boxes},
+            licence="Apache-2.0",
+            limits=self.limits,
+        )
+        return SokobanOrganism(network, card)
+
     def stage(self, steps: int) -> Stage:
         """Return the stage that a step count lies in."""
         return next((s for s in self.curriculum if steps < s.until), self.curriculum[-1])
+
+
+def describe_curriculum(curriculum: tuple[Stage, ...]) -> str:
+    """Return a curriculum in words."""
+    parts = []
+    for stage in curriculum:
+        mix = ", ".join(
+            f"{share:.0%} {f'generated, {kind} boxes' if isinstance(kind, int) else kind}"
+            for kind, share in stage.mix
+        )
+        parts.append(f"until step {stage.until:,}: {mix}")
+    return "; ".join(parts)
 
 
 def draw_levels(
@@ -138,6 +186,11 @@ RECIPES: dict[str, ImitationRecipe] = {
             Stage(1_000_000, ((1, 0.2), (2, 0.5), (_REAL, 0.3))),
             Stage(3_000_000, ((2, 0.2), (_REAL, 0.8))),
         ),
+        summary="A small DRC(3,3) that was trained by imitation of an exact solver: a first organism "
+        "to look into, well short of the released agents.",
+        limits="Trained by imitation, not by reward: what it does on its own account may differ from "
+        "what a model-free agent would have learned. Far fewer steps than the published agents. "
+        "10×10 boards only.",
     ),
     "sokoban-drc-minute": ImitationRecipe(
         network=DRCConfig.released(
@@ -145,6 +198,9 @@ RECIPES: dict[str, ImitationRecipe] = {
         ),
         imitation=ImitationConfig(total_steps=60_000, n_environments=64, n_groups=2),
         curriculum=(Stage(60_000, ((1, 1.0),)),),
+        summary="A few minutes of training, to show that it runs.",
+        limits="Not meant to play well.",
+        n_boxes=1,
         pool_size=100,
     ),
 }

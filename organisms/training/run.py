@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,7 @@ def train_recipe(
         See `organisms.sokoban.recipes.RECIPES`.
     out
         Folder for ``state.safetensors`` (to resume from), ``log.jsonl`` (one row per `every`
-        updates), ``recipe.json`` and ``weights-STEPS.safetensors``.
+        updates), ``recipe.json``, ``weights-STEPS.safetensors``, and at the end ``organism/``.
     resume
         Go on from ``state.safetensors`` if it is there. If False, a folder with one is refused.
     every
@@ -46,7 +47,7 @@ def train_recipe(
     Returns
     -------
     pathlib.Path
-        The weights at the end.
+        The folder ``organism/``: weights, card, recipe and log, as `organisms.load` takes it.
 
     Raises
     ------
@@ -84,7 +85,20 @@ def train_recipe(
             save_weights(trainer.network, out / f"weights-{pending.pop(0)}.safetensors")
 
     train(trainer, log=log, every=every, checkpoint=checkpoint, progress=progress)
-    return save_weights(trainer.network, out / "weights.safetensors")
+    return finish(name, out, trainer)
+
+
+def finish(name: str, out: Path, trainer: ImitationTrainer) -> Path:
+    """Write the organism that a run has trained so far to ``out/organism``, replacing an older one."""
+    from organisms.sokoban.recipes import recipe
+
+    folder = out / "organism"
+    if folder.exists():
+        shutil.rmtree(folder)
+    recipe(name).organism(trainer.network, f"{name}-local", trainer.steps).save(folder)
+    for file in ("recipe.json", "log.jsonl"):
+        shutil.copy(out / file, folder / file)
+    return folder
 
 
 def save_weights(network: Any, path: Path) -> Path:
