@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 
 from analyses.plan_probes import PLAN_CONCEPTS
+from analyses.reading import reading_counts
 from analyses.recordings import concept_name, recorded
 from analyses.verdict import add_verdict
 from interp.errors import InputError
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
 
     from interp.concepts import Concept
     from interp.organism import Tasks
-
-BLOCK = 64
-"""Episodes read at a time."""
 
 
 def plan_formation(
@@ -47,6 +45,11 @@ def plan_formation(
     The same probes then read the held-out levels at every tick of the thinking steps and of step 0.
     The label is what the organism goes on to do from step 0, so the probe, the label and the
     observation stay the same along the curve: only the state changes.
+
+    But a fixed probe also fails on a state that holds the plan in other units or directions than
+    later (a state that is still charging up from zero). So the same is done with probes *refitted*
+    at every step and tick, on the training levels: their growth is growth of what can be read at
+    all. A plan forms where both grow.
 
     Parameters
     ----------
@@ -80,12 +83,15 @@ def plan_formation(
         variable                             dims
         ===================================  ======================================================
         macro_f1, f1_far, _low, _high        concept, source, site, deliberation
-        growth, growth_low, growth_high      concept, source, site: macro-F1 at the end of the last
-                                             thinking step minus that at the first tick, paired
+        growth, growth_low, growth_high      concept, source, site: macro-F1 at the last tick of
+                                             step 0 minus that at the very first tick, paired
         excess, excess_low, excess_high      concept, site: the trained network's growth minus the
                                              untrained one's (its own, where there is none)
-        p_value, p_holm                      concept, site; one-sided, of excess ≤ 0
-        found                                concept: excess > 0 at some site, Holm-corrected
+        refitted_f1, refitted_growth,        as macro_f1, growth, excess: probes refitted at every
+        refitted_excess, _low, _high         tick; NaN if the training levels lack a class
+        p_value, p_holm                      concept, site; one-sided, of excess ≤ 0 or
+                                             refitted_excess ≤ 0
+        found                                concept: both > 0 at some site, Holm-corrected
         ===================================  ======================================================
 
         ``deliberation`` counts ticks from the first one; coordinates ``step`` and ``tick`` along it.
@@ -135,36 +141,61 @@ def plan_formation(
             labels = concept(run)
             if concept.classes is None or not {"y", "x"} <= set(labels.dims):
                 raise InputError(f"{concept.name!r} does not label squares with classes.")
+            shared: dict[str, Any] = {
+                "classes": concept.classes,
+                "negative": concept.negative,
+                "receptive_field": receptive_field,
+                "controls": (),
+                "n_bootstrap": 0,
+                "seed": seed,
+                "progress": progress,
+                **options,
+            }
+            control = recording.untrained
             probes = fit_probes(
                 _at_last_tick(run),
                 labels,
                 chosen,
-                classes=concept.classes,
-                negative=concept.negative,
-                receptive_field=receptive_field,
                 steps=slice(0, None),
                 test_fraction=test_fraction,
-                controls=(),
-                untrained=None
-                if recording.untrained is None
-                else _at_last_tick(recording.untrained),
-                n_bootstrap=0,
-                seed=seed,
-                progress=progress,
-                **options,
+                untrained=None if control is None else _at_last_tick(control),
+                **shared,
             )
+            split = (probes.train_group.values, probes.test_group.values)
+            in_train = np.isin(run.level_id.values, probes.train_group.values)
+            seen = np.unique(labels.sel(step=0).values[in_train])
+            refitted: dict[int, xr.Dataset] = {}
+            if set(range(len(concept.classes))) <= set(seen.tolist()):
+                refitted = {
+                    int(s): fit_probes(
+                        run, labels, chosen, steps=[s], split=split, untrained=control, **shared
+                    )
+                    for s in _thinking(run)
+                }
             test = np.flatnonzero(np.isin(run.level_id.values, probes.test_group.values))
-            counts = {
-                (player, site): _counts(data, labels, probes, player, site, test)
-                for player, data in players.items()
-                for site in chosen
-            }
             groups = run.level_id.values[test]
-            results.append(
-                _score(
-                    counts, list(players), chosen, concept, groups, n_bootstrap, confidence, seed
+            scores = []
+            for of_step in (dict.fromkeys(_thinking(run), probes), refitted):
+                if not of_step:
+                    continue
+                counts = {
+                    (player, site): reading_counts(data, labels, of_step, player, site, test)
+                    for player, data in players.items()
+                    for site in chosen
+                }
+                scores.append(
+                    _score(
+                        counts,
+                        list(players),
+                        chosen,
+                        concept,
+                        groups,
+                        n_bootstrap,
+                        confidence,
+                        seed,
+                    )
                 )
-            )
+            results.append(_with_refitted(*scores))
         deliberation = _deliberation(run)
     dataset = xr.concat(
         results, xr.DataArray(names, dims="concept"), combine_attrs="drop_conflicts"
@@ -178,9 +209,11 @@ def plan_formation(
         "confidence": confidence,
         "intervals": f"percentile bootstrap over test levels, {n_bootstrap} resamples",
         "probes": "fitted on training levels at the last tick of steps ≥ 0",
+        "refitted_probes": "fitted on training levels at each tick of steps ≤ 0",
         "seed": seed,
     }
-    return add_verdict(dataset, "excess", ("site",))
+    both = ("refitted_excess",)
+    return add_verdict(dataset, "excess", ("site",), dataset.n_levels, and_also=both)
 
 
 def _at_last_tick(run: xr.Dataset) -> xr.Dataset:
@@ -190,7 +223,7 @@ def _at_last_tick(run: xr.Dataset) -> xr.Dataset:
 
 def _deliberation(run: xr.Dataset) -> dict[str, Any]:
     """Return the step and tick of every point along the deliberation axis."""
-    steps = [int(s) for s in run.step.values if s <= 0]
+    steps = _thinking(run)
     ticks = [int(t) for t in run.tick.values] if "tick" in run.dims else [0]
     pairs = [(s, t) for s in steps for t in ticks]
     return {
@@ -200,57 +233,19 @@ def _deliberation(run: xr.Dataset) -> dict[str, Any]:
     }
 
 
-def _counts(
-    run: xr.Dataset,
-    labels: xr.DataArray,
-    probes: xr.Dataset,
-    player: str,
-    site: str,
-    test: np.ndarray,
-) -> np.ndarray:
-    """Return (episode, deliberation, 3, class) counts of one player's site on the test episodes."""
-    from interp.probes.decode import decode
-
-    probe = probes.sel(source=player, site=site)
-    there = probe.intercept.notnull().all("class")
-    probe = probe.isel(tick=int(there.argmax("tick")))
-    width = run.sizes[run[site].dims[-3]]
-    direction = probe.coef.isel(channel=slice(width))
-    if direction.sizes["ky"] == 1:
-        direction = direction.isel(ky=0, kx=0)
-    n_classes = probes.sizes["class"]
-    parts = []
-    before = run.sel(step=slice(None, 0))
-    for start in range(0, len(test), BLOCK):
-        rows = test[start : start + BLOCK]
-        values = before[site].isel(episode=rows)
-        if "tick" not in values.dims:
-            n_ticks = run.sizes.get("tick", 1)
-            values = values.expand_dims(tick=n_ticks)
-        values = (
-            values.rename({values.dims[-3]: "channel"}) if values.dims[-3] != "channel" else values
-        )
-        read = decode(values, direction, probe.intercept)
-        truth = labels.sel(step=slice(None, 0)).isel(episode=rows)
-        parts.append(_confusion_counts(read, truth, n_classes))
-    return np.concatenate(parts)
+def _thinking(run: xr.Dataset) -> list[int]:
+    """Return the steps up to the first action's."""
+    return [int(s) for s in run.step.values if s <= 0]
 
 
-def _confusion_counts(read: xr.DataArray, truth: xr.DataArray, n_classes: int) -> np.ndarray:
-    """Return (episode, deliberation, 3, class): hits, present, predicted."""
-    read = read.transpose("episode", "step", "tick", "y", "x")
-    shape = read.shape
-    predicted = read.values.reshape(shape[0], shape[1] * shape[2], -1)
-    label = np.repeat(truth.transpose("episode", "step", "y", "x").values, shape[2], axis=1)
-    label = label.reshape(predicted.shape)
-    known = label >= 0
-    out = np.empty((*predicted.shape[:2], 3, n_classes))
-    for c in range(n_classes):
-        is_label, is_read = (label == c) & known, (predicted == c) & known
-        out[:, :, 0, c] = (is_label & is_read).sum(-1)
-        out[:, :, 1, c] = is_label.sum(-1)
-        out[:, :, 2, c] = is_read.sum(-1)
-    return out
+def _with_refitted(fixed: xr.Dataset, refitted: xr.Dataset | None = None) -> xr.Dataset:
+    """Put the refitted probes' scores beside the fixed ones': NaN where none could be fitted."""
+    names = {"macro_f1": "refitted_f1", "growth": "refitted_growth", "excess": "refitted_excess"}
+    for name, other in names.items():
+        for end in ("", "_low", "_high"):
+            source = fixed[name + end] * np.nan if refitted is None else refitted[name + end]
+            fixed[other + end] = source
+    return fixed
 
 
 def _score(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import xarray as xr
 
 from analyses.recordings import concept_name, recorded
-from analyses.verdict import add_verdict
+from analyses.verdict import add_verdict, best_cell
 from interp.errors import InputError
 
 if TYPE_CHECKING:
@@ -143,7 +143,8 @@ def plan_probes(
     dataset.attrs |= {"analysis": "plan_probes", "organism": recording.name, "seed": seed}
     margin = dataset[["margin", "margin_low", "margin_high"]].sel(metric="macro_f1", drop=True)
     margin.attrs = dataset.attrs
-    margin = add_verdict(margin, "margin", ("receptive_field", "site", "tick"))
+    over = ("receptive_field", "site", "tick")
+    margin = add_verdict(margin, "margin", over, dataset.n_groups)
     for name in ("p_value", "p_holm", "found"):
         dataset[name] = margin[name]
     return dataset
@@ -225,17 +226,18 @@ def last_tick(dataset: xr.Dataset) -> xr.Dataset:
 def best_cells(dataset: xr.Dataset, metric: str = "macro_f1") -> list[dict[str, Any]]:
     """Return, for every concept and receptive field, the cell with the largest margin, as rows.
 
-    The cell is chosen by the same test levels that score it: quote it with its corrected p-value.
+    If there are significant cells, it is one of them. The cell is chosen by the same test levels
+    that score it: quote it with its corrected p-value.
     """
     rows = []
     margin = dataset.margin.sel(metric=metric)
     for concept in dataset.concept.values:
         for field in dataset.receptive_field.values:
             cells = margin.sel(concept=concept, receptive_field=field)
-            if not bool(cells.notnull().any()):
+            at = best_cell(cells, dataset.p_holm.sel(concept=concept, receptive_field=field))
+            if at is None:
                 continue
-            at = cells.argmax(["site", "tick"])
-            where = {dim: cells[dim].values[int(index)] for dim, index in at.items()}
+            where = {dim: cells[dim].values[index] for dim, index in at.items()}
             point = dataset.sel(concept=concept, receptive_field=field, metric=metric, **where)
             rows.append(
                 {

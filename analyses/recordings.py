@@ -105,7 +105,8 @@ def recorded(
         where = Path(folder if folder is not None else scratch)
         where.mkdir(parents=True, exist_ok=True)
         organism = None
-        if hasattr(source, "network"):
+        # A Dataset has an attribute for each of its attrs, and every run notes its "network".
+        if not _is_dataset(source) and hasattr(source, "network"):
             if tasks is None:
                 raise InputError("An organism needs tasks to act on; a store has its own.")
             organism = source
@@ -144,6 +145,12 @@ def recorded(
         else:
             control = untrained
         yield Recorded(run, control, concepts, name)
+
+
+def _is_dataset(source: Any) -> bool:
+    import xarray as xr
+
+    return isinstance(source, xr.Dataset)
 
 
 def _beside(sites: list[str], run: xr.Dataset) -> list[str]:

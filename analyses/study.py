@@ -19,6 +19,7 @@ from analyses.plan_formation import plan_formation, plot_plan_formation
 from analyses.plan_probes import best_cells, last_tick, plan_probes, plot_plan_probes
 from analyses.report import Report, number
 from analyses.thinking_time import plot_thinking_time, thinking_time
+from analyses.verdict import ALPHA, best_cell
 from interp.errors import InputError
 
 PACKAGES = ("mesascope", "torch", "transformer-lens", "numpy", "scikit-learn", "xarray", "zarr")
@@ -127,9 +128,9 @@ def write_netcdf(dataset: xr.Dataset, path: Path) -> None:
 def _verdicts(results: dict[str, xr.Dataset]) -> dict[str, dict[str, Any]]:
     thinking, probes, formation = results.values()
     trained = thinking.sel(source="trained")
-    best = int(np.argmax(trained.gain.values))
+    later = trained.isel(thinking=slice(1, None))
     n = thinking.attrs["n_episodes"]
-    gain = trained.isel(thinking=best)
+    gain = later.isel(best_cell(later.gain, later.p_holm))
     verdicts = {
         "thinking_time": {
             "found": bool(trained.found),
@@ -141,7 +142,10 @@ def _verdicts(results: dict[str, xr.Dataset]) -> dict[str, dict[str, Any]]:
     cells = best_cells(probes)
     for concept in probes.concept.values:
         words = str(concept).replace("_", " ")
-        cell = max((c for c in cells if c["concept"] == concept), key=lambda c: c["margin"])
+        cell = max(
+            (c for c in cells if c["concept"] == concept),
+            key=lambda c: (c["p (Holm)"] < ALPHA, c["margin"]),
+        )
         found = bool(probes.found.sel(concept=concept))
         verdicts[f"plan_probes: {words}"] = {
             "found": found,
@@ -154,7 +158,7 @@ def _verdicts(results: dict[str, xr.Dataset]) -> dict[str, dict[str, Any]]:
     for concept in formation.concept.values:
         words = str(concept).replace("_", " ")
         at = formation.sel(concept=concept)
-        top = at.isel(site=int(np.argmax(at.excess.values)))
+        top = at.isel(best_cell(at.excess, at.p_holm))
         found = bool(at.found)
         verdicts[f"plan_formation: {words}"] = {
             "found": found,
@@ -162,7 +166,9 @@ def _verdicts(results: dict[str, xr.Dataset]) -> dict[str, dict[str, Any]]:
             f"deliberation: macro-F1 grows by {float(top.growth.sel(source='trained')):.3f} from the first "
             f"tick to the last at {str(top.site.values)}, {float(top.excess):.3f} "
             f"[{float(top.excess_low):.3f}, {float(top.excess_high):.3f}] more than in the untrained "
-            f"network (n = {int(at.n_levels)} levels, Holm p = {float(top.p_holm):.1g}).",
+            f"network, and {float(top.refitted_excess):.3f} [{float(top.refitted_excess_low):.3f}, "
+            f"{float(top.refitted_excess_high):.3f}] more with probes refitted at every tick "
+            f"(n = {int(at.n_levels)} levels, Holm p = {float(top.p_holm):.1g}).",
         }
     return verdicts
 
@@ -261,7 +267,9 @@ def _report(
     page.section("Does the plan form while it thinks?").figure(
         plots["plan_formation"],
         "Macro-F1 of the decoded plan at every internal tick, before the first move. The probe was fitted "
-        "on other levels at the last tick; observation and label stay the same along the curve.",
+        "on other levels at the last tick; observation and label stay the same along the curve. Since "
+        "a fixed probe may fail on an early state for its scale alone, a plan is said to form only if "
+        "probes refitted at every tick (last columns of the table) grow too.",
     )
     page.table(_growth_rows(formation))
     page.section("Methods").items(
@@ -345,6 +353,9 @@ def _growth_rows(formation: xr.Dataset) -> list[dict[str, Any]]:
                     "over untrained": float(cell.excess),
                     "low": float(cell.excess_low),
                     "high": float(cell.excess_high),
+                    "refitted, over untrained": float(cell.refitted_excess),
+                    "low, refitted": float(cell.refitted_excess_low),
+                    "high, refitted": float(cell.refitted_excess_high),
                     "p (Holm)": float(cell.p_holm),
                     "n levels": int(cell.n_levels),
                 }

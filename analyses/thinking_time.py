@@ -60,7 +60,8 @@ def thinking_time(
         solve_rate, _low, _high                   source, thinking; bootstrap over episodes
         gain, _low, _high                         source, thinking; solve rate minus that at 0,
                                                   paired
-        p_value, p_holm                           source, thinking; one-sided, of gain ≤ 0
+        p_value, p_holm                           source, thinking; exact sign test of gain ≤ 0
+                                                  (McNemar's), NaN at 0 thinking steps
         found (bool)                              source: gain > 0 at some thinking time
         ========================================  ============================================
 
@@ -84,7 +85,7 @@ def thinking_time(
     """
     from tqdm import tqdm
 
-    from interp.statistics import bootstrap_interval, paired_difference_interval
+    from interp.statistics import bootstrap_interval, paired_difference_interval, sign_test
 
     times = sorted({0, *(int(t) for t in thinking_steps)})
     if times[0] < 0:
@@ -130,7 +131,11 @@ def thinking_time(
         "max_steps": int(organism.world(tasks[0:1]).max_steps),
     }
     coords = {"source": list(players), "thinking": times}
-    return add_verdict(xr.Dataset(data, coords, attrs), "gain", ("thinking",))
+    p = sign_test(score - at_once)
+    p[:, 0] = np.nan  # acting at once is not compared with itself
+    definition = "one-sided, of gain ≤ 0; exact sign test over levels (McNemar's)"
+    p_value = xr.DataArray(p, coords, dims, attrs={"definition": definition})
+    return add_verdict(xr.Dataset(data, coords, attrs), "gain", ("thinking",), p=p_value)
 
 
 def plot_thinking_time(dataset: xr.Dataset) -> Figure:

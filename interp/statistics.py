@@ -285,6 +285,33 @@ def sign_flip_test(
     return PermutationResult(observed, _p_value(observed, signs @ d / n, alternative, exact))
 
 
+def sign_test(differences: ArrayLike) -> np.ndarray:
+    """Exact one-sided sign test that positive differences are no likelier than negative ones.
+
+    For outcomes that are yes or no it is McNemar's exact test.
+
+    Parameters
+    ----------
+    differences
+        (unit, ...) float; zeros say nothing and are left out.
+
+    Returns
+    -------
+    ndarray
+        p-values (...); 1 where all differences are zero.
+
+    Examples
+    --------
+    >>> float(sign_test([1, 1, 1, 0, 0]))
+    0.125
+    """
+    from scipy.stats import binom
+
+    d = _finite("differences", differences)
+    up, down = (d > 0).sum(axis=0), (d < 0).sum(axis=0)
+    return np.asarray(binom.sf(up - 1, up + down, 0.5))
+
+
 def permutation_test(
     a: ArrayLike,
     b: ArrayLike,

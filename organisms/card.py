@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -134,6 +135,11 @@ class Card:
         if not isinstance(record, dict):
             raise CheckpointError(f"{path}: a card is a JSON object.")
         return cls.from_dict(record, str(path))
+
+    def with_results(self, results: Iterable[Result]) -> Card:
+        """Return the card with results added; one of the same quantity and condition is replaced."""
+        kept = {(r.quantity, r.condition): r for r in (*self.results, *results)}
+        return dataclasses.replace(self, results=tuple(kept.values()))
 
     def write(self, path: str | Path) -> None:
         """Write ``card.json``."""

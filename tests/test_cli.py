@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import organisms
 from analyses.cli import main
 from analyses.commands.base import in_bytes, table
 
@@ -302,3 +303,13 @@ def test_table_and_sizes():
         "2.5 GB",
         "3000.0 TB",
     ]
+
+
+def test_evaluate_writes_the_card_once(folder, levels, capsys):
+    arguments = ["evaluate", folder, "--split", levels, "--n", "2", "--card", "--no-progress"]
+    for _ in range(2):
+        assert main(arguments) == 0
+    [result] = organisms.load(folder).card.results
+    assert result.quantity == "solve rate" and result.n == 2
+    assert result.command.startswith(f"mesascope evaluate {folder}")
+    assert result.low <= result.value <= result.high

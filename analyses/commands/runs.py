@@ -130,6 +130,8 @@ class Evaluate(Command):
     """Show a progress bar."""
     json: tyro.conf.FlagCreatePairsOff[bool] = False
     """Print JSON."""
+    card: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Also write the rates on the organism's card, with the command that made them."""
 
     def run(self) -> int:
         """See `Command.run`."""
@@ -146,6 +148,9 @@ class Evaluate(Command):
             progress=self.progress,
         )
         rows = solve_rates(result)
+        if self.card:
+            path = organisms.shipped().get(self.name, Path(self.name)) / "card.json"
+            organisms.Card.read(path).with_results(self._results(rows)).write(path)
         if self.json:
             keep = ("organism", "n_episodes", "confidence", "intervals", "seed", "max_steps")
             about = {name: result.attrs[name] for name in keep}
@@ -160,6 +165,23 @@ class Evaluate(Command):
         header = ["network", "thinking steps", f"solved, {share}", f"gain over 0, {share}"]
         print(table(header, percent, right=[1, 2, 3]))
         return 0
+
+    def _results(self, rows: list[dict[str, Any]]) -> list[Any]:
+        """Return the trained network's solve rates as results for a card."""
+        from organisms.card import Result
+
+        return [
+            Result(
+                quantity="solve rate",
+                condition=f"{self.split}, {row['thinking_steps']} thinking steps, greedy",
+                **row["solve_rate"],
+                n=row["n"],
+                command=f"mesascope evaluate {self.name} --split {self.split} --n {self.n} "
+                f"--seed {self.seed} --thinking {row['thinking_steps']}",
+            )
+            for row in rows
+            if row["source"] == "trained"
+        ]
 
 
 def solve_rates(result: Any) -> list[dict[str, Any]]:

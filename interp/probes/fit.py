@@ -38,6 +38,7 @@ def fit_probes(
     steps: slice | Iterable[int] | None = None,
     max_train_samples: int | None = None,
     regularisation: float = 1.0,
+    standardise: bool = True,
     estimator: BaseEstimator | None = None,
     controls: Sequence[str] = CONTROLS,
     untrained: xr.Dataset | None = None,
@@ -84,7 +85,12 @@ def fit_probes(
     max_train_samples
         Squares in the logistic fit's sample; None for 100,000 or as many as fit in 512 MiB.
     regularisation
-        L2 penalty: scikit-learn's ``1 / C`` (logistic) or ``alpha`` (ridge), on raw features.
+        L2 penalty: scikit-learn's ``1 / C`` (logistic) or ``alpha`` (ridge).
+    standardise
+        Penalise as if every feature had been divided by its standard deviation in the training
+        sample, so that no source is held back by the unit of its activations: an untrained network
+        with small activations would make a weak control. Coefficients are for raw features either
+        way. If False, the penalty is on the raw coefficients.
     estimator
         A scikit-learn estimator to use instead, cloned for every (source, site, tick) and fitted
         on the sample.
@@ -215,6 +221,7 @@ def fit_probes(
         max_train_samples=max_train_samples,
         estimator=estimator,
         n_jobs=n_jobs,
+        standardise=standardise,
     )
     if found.classes is not None:
         check_classes(problem, found.classes)
@@ -227,6 +234,7 @@ def fit_probes(
     attributes = {
         "kind": kind if estimator is None else repr(estimator),
         "regularisation": float(regularisation),
+        "standardise": int(standardise),
         "seed": seed,
         "groups": group_name,
         "test_fraction": float(len(test_groups) / len(np.unique(group_of[labelled]))),

@@ -104,8 +104,8 @@ def _preconditioner(
         # the block is flat in directions that no row has looked along: shrink it further.
         jitter = 1e-7 if n_rows >= 4 * n_features else 0.1 * n_features / (4 * n_rows)
         jitter = jitter * diagonal + 1e-14 * diagonal.max() + 1e-30
-        block[np.diag_indices(n_features)] += penalty + jitter
-        factors.append(cho_factor(block, lower=True, overwrite_a=True, check_finite=False))
+        block[np.diag_indices(n_features)] += penalty
+        factors.append(_factor(block, jitter))
 
     def apply(gradient: np.ndarray) -> np.ndarray:
         if shared:
@@ -121,6 +121,24 @@ def _preconditioner(
         return out - out.mean(axis=0)
 
     return apply
+
+
+def _factor(block: np.ndarray, jitter: np.ndarray) -> tuple[np.ndarray, bool]:
+    """Cholesky factor of `block` with `jitter` on its diagonal, and more where that is too little.
+
+    Collinear features under a weak penalty (one-hot planes, which sum to the intercept's ones) make
+    the block singular to the last digits of float32. More jitter costs steps, not the optimum.
+    """
+    diagonal = np.diag_indices(len(block))
+    while True:
+        shrunk = block.copy()
+        shrunk[diagonal] += jitter
+        try:
+            return cho_factor(shrunk, lower=True, overwrite_a=True, check_finite=False)
+        except np.linalg.LinAlgError:
+            if not np.isfinite(shrunk).all():
+                raise
+            jitter = 100 * jitter
 
 
 def _lbfgs(
@@ -189,6 +207,7 @@ def _fit_one(
     tol: float,
     max_iter: int,
     fit_intercept: bool,
+    multiplier: np.ndarray | None = None,
 ) -> MultinomialFit:
     """Fit on `features` (feature + 1, row) float32, the last of which is the intercept's ones."""
     from interp.probes.kernel import loss_and_gradient  # numba takes a while to import
@@ -204,6 +223,8 @@ def _fit_one(
     small = np.ascontiguousarray(features[:, labels.rows])
     conditioning = _conditioning(small, fit_intercept)
     penalty = np.full(n_features, regularisation / labels.total)
+    if multiplier is not None:
+        penalty[:-1] *= multiplier
     if conditioning is not None:
         shift, scale = conditioning
         features = (features - shift[:, None]) * scale[:, None]
@@ -269,6 +290,7 @@ def fit_multinomial_many(
     tol: float = 1e-4,
     max_iter: int = 100,
     fit_intercept: bool = True,
+    multipliers: Sequence[np.ndarray] | None = None,
     n_jobs: int | None = None,
 ) -> list[list[MultinomialFit]]:
     """Fit every feature matrix to every target, all with the same rows.
@@ -292,6 +314,9 @@ def fit_multinomial_many(
         Largest number of L-BFGS iterations on all rows.
     fit_intercept
         Whether to fit an intercept.
+    multipliers
+        For each feature matrix, factors (feature,) of the penalty. With the features' variances it
+        is as if every feature had been divided by its standard deviation.
     n_jobs
         Threads; None for as many as the BLAS would use.
 
@@ -305,10 +330,12 @@ def fit_multinomial_many(
     labels = [
         _Labels.of(y, n_classes, w, n_features) for y, w in zip(targets, weights, strict=True)
     ]
-    jobs = [(x, y) for x in features for y in labels]
+    factors = [None] * len(features) if multipliers is None else multipliers
+    jobs = [(x, y, m) for x, m in zip(features, factors, strict=True) for y in labels]
 
-    def job(pair: tuple[np.ndarray, _Labels]) -> MultinomialFit:
-        return _fit_one(*pair, n_classes, regularisation, tol, max_iter, fit_intercept)
+    def job(one: tuple[np.ndarray, _Labels, np.ndarray | None]) -> MultinomialFit:
+        x, y, multiplier = one
+        return _fit_one(x, y, n_classes, regularisation, tol, max_iter, fit_intercept, multiplier)
 
     flat = run_jobs(job, jobs, n_jobs)
     return [flat[i * len(labels) : (i + 1) * len(labels)] for i in range(len(features))]
@@ -331,7 +358,14 @@ def run_jobs(job: Callable, items: Sequence, n_jobs: int | None = None) -> list:
         return list(pool.map(job, items))
 
 
-def solve_ridge(gram: np.ndarray, moments: np.ndarray, regularisation: float) -> np.ndarray:
+def scale_multiplier(mean: np.ndarray, variance: np.ndarray) -> np.ndarray:
+    """Factors of an L2 penalty that make it blind to the features' units; 1 for constant ones."""
+    return np.where(variance > 1e-12 * (mean * mean + variance), variance, 1.0)
+
+
+def solve_ridge(
+    gram: np.ndarray, moments: np.ndarray, regularisation: float, standardise: bool = False
+) -> np.ndarray:
     """Ridge weights from sufficient statistics.
 
     Parameters
@@ -342,6 +376,8 @@ def solve_ridge(gram: np.ndarray, moments: np.ndarray, regularisation: float) ->
         X'Y (feature + 1, output) float64.
     regularisation
         The L2 penalty on the coefficients (scikit-learn's ``alpha``); the intercept is free.
+    standardise
+        Penalise as if every feature had been divided by its standard deviation.
 
     Returns
     -------
@@ -353,7 +389,9 @@ def solve_ridge(gram: np.ndarray, moments: np.ndarray, regularisation: float) ->
     mean = gram[-1, :-1] / n
     covariance = gram[:-1, :-1] - n * np.outer(mean, mean)
     cross = moments[:-1] - np.outer(mean, moments[-1])
-    covariance[np.diag_indices(len(covariance))] += regularisation
+    diagonal = np.diag_indices(len(covariance))
+    multiplier = scale_multiplier(mean, covariance[diagonal] / n) if standardise else 1.0
+    covariance[diagonal] += regularisation * multiplier
     try:
         factor = cho_factor(covariance, lower=True, check_finite=False)
         coef = cho_solve(factor, cross, check_finite=False)

@@ -10,11 +10,12 @@ import numpy as np
 from interp.errors import InputError
 from interp.probes.features import Features, apply_linear, gather
 from interp.probes.metrics import confusion_counts, regression_sums
-from interp.probes.solver import fit_multinomial_many, run_jobs, solve_ridge
+from interp.probes.solver import fit_multinomial_many, run_jobs, scale_multiplier, solve_ridge
 
 SAMPLE_BYTES = 512 << 20
 SAMPLE_ROWS = 100_000
 _PIECE_BYTES = 32 << 20
+_SPREAD_ROWS = 16_384
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,7 @@ class Problem:
     max_train_samples: int | None
     estimator: Any = None
     n_jobs: int | None = None
+    standardise: bool = True
 
     @property
     def n_units(self) -> int:
@@ -195,6 +197,7 @@ def _fit_sample(problem: Problem, features: Features, shuffled: bool) -> dict[st
         regularisation=problem.regularisation,
         tol=problem.tol,
         max_iter=problem.max_iter,
+        multipliers=_multipliers(x) if problem.standardise else None,
         n_jobs=problem.n_jobs,
     )
     shape = (problem.n_classes, features.n_channels, k, k)
@@ -202,6 +205,16 @@ def _fit_sample(problem: Problem, features: Features, shuffled: bool) -> dict[st
         name: [Probe(f[i].coef.reshape(shape), f[i].intercept, None, f[i].converged) for f in fits]
         for i, name in enumerate(found)
     }
+
+
+def _multipliers(x: np.ndarray) -> list[np.ndarray]:
+    """Factors of the penalty for every tick of x (tick, feature + 1, sample), from some rows."""
+    stride = max(1, x.shape[2] // _SPREAD_ROWS)
+    some = (rows[:-1, ::stride] for rows in x)
+    return [
+        scale_multiplier(rows.mean(axis=1, dtype=np.float64), rows.var(axis=1, dtype=np.float64))
+        for rows in some
+    ]
 
 
 def _fit_estimators(
@@ -255,7 +268,7 @@ def _fit_ridge(problem: Problem, features: Features, shuffled: bool) -> dict[str
             gram += x @ x.transpose(0, 2, 1)
             moments += x @ y
     solved = run_jobs(
-        lambda t: solve_ridge(gram[t], moments[t], problem.regularisation),
+        lambda t: solve_ridge(gram[t], moments[t], problem.regularisation, problem.standardise),
         range(features.n_ticks),
         problem.n_jobs,
     )

@@ -38,9 +38,14 @@ def save_training_state(
 
 
 def load_training_state(
-    path: str | Path, network: torch.nn.Module, optimizer: torch.optim.Optimizer
+    path: str | Path, network: torch.nn.Module, optimizer: torch.optim.Optimizer | None = None
 ) -> dict[str, Any]:
     """Restore what `save_training_state` wrote and return its counters.
+
+    Parameters
+    ----------
+    optimizer
+        Left out, only the network's weights are restored.
 
     Raises
     ------
@@ -60,6 +65,8 @@ def load_training_state(
         network.load_state_dict(weights)
     except RuntimeError as error:
         raise CheckpointError(f"{path}: weights of another network ({error}).") from error
+    if optimizer is None:
+        return counters
     moments: dict[int, dict[str, torch.Tensor]] = {}
     for name, tensor in tensors.items():
         if name.startswith("optimizer/"):

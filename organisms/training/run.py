@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import shutil
@@ -12,6 +13,7 @@ from typing import Any
 from safetensors.torch import save_file
 
 from interp.errors import InputError
+from organisms.training.checkpoints import load_training_state
 from organisms.training.imitation import ImitationTrainer, train
 
 STATE = "state.safetensors"
@@ -85,19 +87,55 @@ def train_recipe(
             save_weights(trainer.network, out / f"weights-{pending.pop(0)}.safetensors")
 
     train(trainer, log=log, every=every, checkpoint=checkpoint, progress=progress)
-    return finish(name, out, trainer)
+    return export_organism(name, out, out / "organism", f"{name}-local")
 
 
-def finish(name: str, out: Path, trainer: ImitationTrainer) -> Path:
-    """Write the organism that a run has trained so far to ``out/organism``, replacing an older one."""
+def export_organism(
+    recipe_name: str,
+    run: str | os.PathLike,
+    folder: str | os.PathLike,
+    name: str,
+    note: str = "",
+) -> Path:
+    """Write the organism that a run has trained so far: weights, card, recipe and log.
+
+    Parameters
+    ----------
+    recipe_name
+        The run's recipe.
+    run
+        Folder of `train_recipe`; the run may still be going on.
+    folder
+        Where the organism goes; an organism that is there is replaced.
+    name
+        The organism's name.
+    note
+        What the recipe does not say of this run; added to the card.
+
+    Returns
+    -------
+    pathlib.Path
+        `folder`, as `organisms.load` takes it.
+
+    Raises
+    ------
+    CheckpointError
+        If the run's state is missing or damaged.
+    """
+    from organisms.sokoban.drc import DRC
     from organisms.sokoban.recipes import recipe
 
-    folder = out / "organism"
-    if folder.exists():
+    chosen, run, folder = recipe(recipe_name), Path(run), Path(folder)
+    network = DRC(chosen.network)
+    counters = load_training_state(run / STATE, network)
+    if (folder / "card.json").exists():
         shutil.rmtree(folder)
-    recipe(name).organism(trainer.network, f"{name}-local", trainer.steps).save(folder)
+    organism = chosen.organism(network, name, counters["steps"])
+    training = f"{organism.card.training} {note}".strip()
+    organism.card = dataclasses.replace(organism.card, training=training)
+    organism.save(folder)
     for file in ("recipe.json", "log.jsonl"):
-        shutil.copy(out / file, folder / file)
+        shutil.copy(run / file, folder / file)
     return folder
 
 

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import xarray as xr
 
 from analyses.plan_formation import plan_formation, plot_plan_formation
 from interp.errors import InputError
@@ -78,3 +79,32 @@ def test_the_figure_draws_the_dataset():
     assert ax.get_lines()[0].get_ydata() == pytest.approx(drawn)
     assert "tick" in ax.get_xlabel() and "F1" in ax.get_ylabel()
     assert len(ax.collections) == 2
+
+
+def test_a_state_that_only_charges_up_is_not_found():
+    # The whole state, plan and noise alike, grows: all can be read from the first tick on, but a
+    # probe fitted to the last one reads nothing in a state that is ten times smaller.
+    run = planted_run(strength([3] * 6), n_steps=STEPS, thinking=THINKING)
+    charge = np.concatenate([np.geomspace(0.05, 1, 6), np.ones(2 * (STEPS - 1))])
+    charge = xr.DataArray(charge.reshape(-1, 2), dims=("step", "tick"))
+    run["h"] = (run["h"] * charge).transpose(*run["h"].dims).astype(np.float32)
+    result = plan_formation(run, concepts=[PLAN], untrained=None, **OPTIONS)
+    assert result.growth.item() > 0.2, "the fixed probe is fooled"
+    assert abs(result.refitted_growth.item()) < 0.05
+    assert not result.found.any()
+
+
+def test_refitted_probes_see_a_plan_that_turns():
+    # The plan is there all along, first in other channels: a fixed probe sees it come.
+    run = planted_run(strength([3] * 6), n_steps=STEPS, thinking=THINKING)
+    early = run["h"].where(run.step >= 0, run["h"].roll(channel=3))
+    run["h"] = early.transpose(*run["h"].dims)
+    result = plan_formation(run, concepts=[PLAN], untrained=None, **OPTIONS)
+    assert result.growth.item() > 0.2 and not result.found.any()
+
+
+def test_levels_without_a_class_before_the_first_action_are_not_found():
+    run = planted_run(strength([0, 0.7, 1.4, 2.1, 2.8, 3.5]), n_steps=STEPS, thinking=THINKING)
+    run["plan"] = run["plan"].where((run["plan"] < 2) | (run.step > 0), 0).astype(np.int16)
+    result = plan_formation(run, concepts=[PLAN], untrained=None, **OPTIONS)
+    assert result.refitted_excess.isnull().all() and not result.found.any()

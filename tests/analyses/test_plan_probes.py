@@ -91,3 +91,10 @@ def test_the_figure_has_a_bar_for_each_source(found):
     drawn = last_tick(found).macro_f1.sel(concept="plan", receptive_field=1, site="h")
     assert heights == pytest.approx(drawn.values.tolist())
     assert "held-out levels" in figure.get_suptitle()
+
+
+def test_a_run_that_notes_its_network_is_a_run():
+    # xarray serves attrs as attributes: `run.network` is there, as in every store.
+    run = planted_run(strength(0, 3)).assign_attrs(network={"kind": "drc"}, organism="elsewhere")
+    result = plan_probes(run, concepts=[PLAN], untrained=None, receptive_fields=[1], **OPTIONS)
+    assert bool(result.found.sel(concept="plan"))

@@ -148,7 +148,14 @@ def test_scores_and_coefficients_are_scikit_learns(field):
     target = target.copy()
     target[:, :, 0, 1] = -1  # a wall
     result = fit_probes(
-        run, target, "layers.1.h", receptive_field=field, tol=1e-9, regularisation=5.0, **QUIET
+        run,
+        target,
+        "layers.1.h",
+        receptive_field=field,
+        tol=1e-9,
+        regularisation=5.0,
+        standardise=False,
+        **QUIET,
     )
     x, y, _, train = by_hand(run, target, result, "layers.1.h", 1, field)
     peer = LogisticRegression(C=0.2, tol=1e-8, max_iter=2000).fit(x[train], y[train])
@@ -177,7 +184,9 @@ def test_scores_and_coefficients_are_scikit_learns(field):
 
 def test_ridge_uses_every_square_and_is_scikit_learns():
     run, target = make_run(24, seed=1)
-    result = fit_probes(run, target, "layers.1.h", kind="ridge", regularisation=3.0, **QUIET)
+    result = fit_probes(
+        run, target, "layers.1.h", kind="ridge", regularisation=3.0, standardise=False, **QUIET
+    )
     x, y, _, train = by_hand(run, target, result, "layers.1.h", 1)
     peer = Ridge(3.0).fit(x[train], np.eye(5)[y[train]])
     cell = result.sel(source="trained", site="layers.1.h", tick=1)
@@ -354,7 +363,7 @@ def test_a_scikit_learn_estimator_of_the_callers(planted):
     assert tree.accuracy.sel(source="trained", site="layers.1.h", tick=1) > 0.6
     assert tree.coef.isnull().all()
     linear = fit_probes(run, target, estimator=LogisticRegression(max_iter=500), **kwargs)
-    own = fit_probes(run, target, **kwargs)
+    own = fit_probes(run, target, standardise=False, **kwargs)
     gap = np.abs(linear.accuracy - own.accuracy).sel(source=["trained", "observation"])
     assert float(gap.max()) < 0.01
     assert float(np.abs(linear.coef - own.coef).sel(source="trained").max()) < 0.1
@@ -459,3 +468,17 @@ def test_an_untrained_run_of_other_episodes(planted):
 def test_options_out_of_range(planted, options):
     with pytest.raises(InputError):
         fit_probes(*planted, **{**QUIET, **options})
+
+
+@pytest.mark.parametrize("kind", ["logistic", "ridge"])
+def test_scores_do_not_depend_on_the_unit_of_the_activations(kind):
+    run, target = make_run(24, seed=1)
+    small = run.assign({"layers.1.h": run["layers.1.h"] * np.float32(2.0**-12)})
+    options = {"kind": kind, "regularisation": 30.0, "tol": 1e-8, **QUIET}
+    scores = [
+        fit_probes(data, target, "layers.1.h", **options).macro_f1.sel(source="trained").values
+        for data in (run, small)
+    ]
+    assert np.allclose(*scores, atol=1e-3)
+    raw = fit_probes(small, target, "layers.1.h", standardise=False, **options)
+    assert (raw.macro_f1.sel(source="trained").values < scores[0] - 0.05).any(), "it would matter"

@@ -160,3 +160,15 @@ def test_one_class_is_refused():
 @parametrize_with_checks([MultinomialProbe(), RidgeProbe()])
 def test_scikit_learn_compatible(estimator, check):
     check(estimator)
+
+
+@pytest.mark.parametrize("penalty", [0.0, 1e-4])
+def test_one_hot_features_with_a_weak_penalty(penalty):
+    # They sum to the intercept's ones in every square: singular to the last digits of float32.
+    rng = np.random.default_rng(0)
+    tiles = rng.integers(7, size=(3000, 9))
+    x = np.eye(7, dtype=np.float32)[tiles].reshape(3000, -1)
+    y = (tiles[:, 4] == 3).astype(int) + (rng.random(3000) < 0.2)
+    probe = MultinomialProbe(regularisation=penalty).fit(x, y)
+    assert np.isfinite(probe.coef_).all()
+    assert probe.score(x, y) > 0.75

@@ -165,3 +165,16 @@ def test_selectivity_is_paired():
 def test_bad_arguments_are_named(call):
     with pytest.raises(InputError):
         call()
+
+
+def test_sign_test_is_mcnemars_exact_test():
+    from scipy.stats import binomtest
+
+    rng = np.random.default_rng(0)
+    d = rng.choice([-1, 0, 1], p=[0.1, 0.6, 0.3], size=(40, 3))
+    expected = [
+        binomtest(int((c > 0).sum()), int((c != 0).sum()), alternative="greater").pvalue
+        for c in d.T
+    ]
+    assert s.sign_test(d) == pytest.approx(expected)
+    assert s.sign_test(np.zeros((5, 2))).tolist() == [1, 1]
