@@ -30,7 +30,7 @@ def study(
     out: str | os.PathLike,
     *,
     split: str = "test",
-    n_levels: int = 240,
+    n_levels: int = 160,
     thinking_steps: int = 5,
     seed: int = 0,
     progress: bool = True,
@@ -307,6 +307,8 @@ def _thinking_rows(thinking: xr.Dataset) -> list[dict[str, Any]]:
     for source in thinking.source.values:
         for t in thinking.thinking.values:
             cell = thinking.sel(source=source, thinking=t)
+            if bool(cell.solve_rate.isnull()):
+                continue  # the control is run at the ends only
             rows.append(
                 {
                     "network": str(source),

@@ -44,8 +44,8 @@ def thinking_time(
     thinking_steps
         Numbers of thinking steps; 0 is added if missing.
     controls
-        ``"untrained"``: the same network before training. A feed-forward network is a further one,
-        run by itself: its curve must be flat.
+        ``"untrained"``: the same network before training, run at 0 and at the longest time. A
+        feed-forward network is a further control, run by itself: its curve must be flat.
     seed
         Of the bootstrap and of the untrained weights.
 
@@ -55,7 +55,7 @@ def thinking_time(
         ========================================  ============================================
         variable                                  dims
         ========================================  ============================================
-        solved (bool)                             source, thinking, episode
+        solved (1, 0; NaN: not run)               source, thinking, episode
         length (steps taken), episode_return      source, thinking, episode
         solve_rate, _low, _high                   source, thinking; bootstrap over episodes
         gain, _low, _high                         source, thinking; solve rate minus that at 0,
@@ -99,9 +99,11 @@ def thinking_time(
     if "untrained" in controls:
         players["untrained"] = organism.untrained(seed)
     shape = (len(players), len(times), len(tasks))
-    solved, length = np.zeros(shape, bool), np.zeros(shape, np.int32)
-    returns = np.zeros(shape, np.float32)
-    grid = [(s, t) for s in range(len(players)) for t in range(len(times))]
+    solved, length = np.full(shape, np.nan), np.full(shape, np.nan)
+    returns = np.full(shape, np.nan)
+    # A control that never solves anything takes every step there is: its ends are enough.
+    grid = [(0, t) for t in range(len(times))]
+    grid += [(s, t) for s in range(1, len(players)) for t in sorted({0, len(times) - 1})]
     for s, t in tqdm(grid, unit="run", desc="thinking time", disable=not progress):
         player = list(players.values())[s]
         run = player.run(tasks, seed=seed, thinking_steps=times[t], batch_size=batch_size)
@@ -114,13 +116,18 @@ def thinking_time(
         "episode_return": ((*dims, "episode"), returns),
         "level_id": ("episode", np.array(list(tasks.ids), dtype=object)),
     }
-    score = solved.astype(float).transpose(2, 0, 1)  # the bootstrap's unit comes first
-    rate = bootstrap_interval(score, None, n_bootstrap, confidence, seed)
-    at_once = np.broadcast_to(score[:, :, :1], score.shape)
-    gain = paired_difference_interval(score, at_once, n_bootstrap, confidence, seed)
-    for name, interval in (("solve_rate", rate), ("gain", gain)):
-        for end, values in zip(("", "_low", "_high"), interval, strict=True):
-            data[name + end] = (dims, np.asarray(values))
+    for name in ("solve_rate", "gain"):
+        for end in ("", "_low", "_high"):
+            data[name + end] = (dims, np.full(shape[:2], np.nan))
+    p = np.full(shape[:2], np.nan)
+    for s, t in grid:
+        rate = bootstrap_interval(solved[s, t], None, n_bootstrap, confidence, seed)
+        gain = paired_difference_interval(solved[s, t], solved[s, 0], n_bootstrap, confidence, seed)
+        for name, interval in (("solve_rate", rate), ("gain", gain)):
+            for end, value in zip(("", "_low", "_high"), interval, strict=True):
+                data[name + end][1][s, t] = value
+        if t:  # acting at once is not compared with itself
+            p[s, t] = sign_test((solved[s, t] - solved[s, 0])[:, None])[0]
     attrs = {
         "analysis": "thinking_time",
         "organism": organism.name,
@@ -131,8 +138,6 @@ def thinking_time(
         "max_steps": int(organism.world(tasks[0:1]).max_steps),
     }
     coords = {"source": list(players), "thinking": times}
-    p = sign_test(score - at_once)
-    p[:, 0] = np.nan  # acting at once is not compared with itself
     definition = "one-sided, of gain ≤ 0; exact sign test over levels (McNemar's)"
     p_value = xr.DataArray(p, coords, dims, attrs={"definition": definition})
     return add_verdict(xr.Dataset(data, coords, attrs), "gain", ("thinking",), p=p_value)
@@ -148,7 +153,7 @@ def plot_thinking_time(dataset: xr.Dataset) -> Figure:
         panels = (("solve_rate", "levels solved (%)"), ("gain", "gain over 0 steps (points)"))
         for ax, (name, label) in zip(axes, panels, strict=True):
             for source in dataset.source.values:
-                cell = dataset.sel(source=source)
+                cell = dataset.sel(source=source).dropna("thinking", subset=["solve_rate"])
                 line_with_interval(
                     ax,
                     cell.thinking,

@@ -52,7 +52,7 @@ def test_by_hand():
 def test_not_found_where_thinking_changes_nothing_or_hurts(gain):
     result = thinking_time(Thinker(60, gain), TASKS, (0, 2, 4), progress=False)
     assert not result.found.any()
-    assert (result.p_holm.sel(thinking=[2, 4]) == 1).all()
+    assert (result.p_holm.sel(thinking=[2, 4], source="trained") == 1).all()
 
 
 def test_not_found_on_one_level_of_luck():
@@ -86,3 +86,12 @@ def test_the_figure_draws_the_dataset():
     assert "%" in rate.get_ylabel() and "points" in gain.get_ylabel()
     assert len(rate.collections) == 2, "one interval band per network"
     assert "n = 100" in figure.get_suptitle()
+
+
+def test_the_control_is_run_at_the_ends_only():
+    result = thinking_time(Thinker(40, 5), TASKS, (0, 1, 2), progress=False)
+    untrained = result.solve_rate.sel(source="untrained")
+    assert untrained.notnull().values.tolist() == [True, False, True]
+    assert result.solve_rate.sel(source="trained").notnull().all()
+    lines = plot_thinking_time(result).axes[0].get_lines()
+    assert [len(line.get_xdata()) for line in lines] == [3, 2]
