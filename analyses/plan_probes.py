@@ -88,12 +88,14 @@ def plan_probes(
     (arXiv 2407.15421).
     """
     from interp.probes import fit_probes, one_hot_observation
+    from interp.probes.fit import KNOWN_CONTROLS
 
     concepts = list(PLAN_CONCEPTS if concepts is None else concepts)
     if not concepts or not len(receptive_fields):
         raise InputError("Name at least one concept and one receptive field.")
     if "observation_features" not in options:
         options["observation_features"] = one_hot_observation
+    options.setdefault("controls", KNOWN_CONTROLS)
     names = [concept_name(concept) for concept in concepts]
     by_concept, directions = [], []
     with recorded(

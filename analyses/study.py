@@ -253,9 +253,10 @@ def _report(
         plots["plan_probes"],
         "Macro-F1 (all classes, as in Bush et al.) of linear probes at the last tick of each site, "
         "beside the same probe on the untrained network, on the raw observation (one-hot tiles, same "
-        "receptive field), on shuffled labels, and the majority class. Whiskers: 95 % bootstrap over "
-        "held-out levels.",
+        "receptive field), on that and the observation one step before (history), on shuffled labels, and "
+        "the majority class. Whiskers: 95 % bootstrap over held-out levels.",
     )
+    page.text(_failed_share(thinking))
     page.table(
         best_cells(probes),
         "Largest margin over the best control, per concept and receptive field. p is Holm-corrected "
@@ -296,6 +297,18 @@ def _report(
     )
     page.text(f"Made in {time.monotonic() - started:.0f} s on {os.cpu_count()} cores.")
     return page
+
+
+def _failed_share(thinking: xr.Dataset) -> str:
+    """Say how many of the steps are those of an agent that is not getting anywhere."""
+    at_once = thinking.sel(source="trained", thinking=0)
+    steps = float(at_once.length.sum())
+    share = float(at_once.length.where(at_once.solved == 0, 0).sum()) / steps if steps else 0.0
+    return (
+        f"{share:.0%} of the steps that are probed are from episodes that were not solved, where an "
+        "agent may go to and fro: what it will do is then what it has just done. The history control "
+        "answers for one step of that; the scores before the first move, below, know no past at all."
+    )
 
 
 def _called_as() -> list[str]:

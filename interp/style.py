@@ -42,6 +42,7 @@ SOURCE_COLOURS = {
     "trained": BLUE,
     "untrained": ORANGE,
     "observation": GREEN,
+    "history": SKY,
     "majority": GREY,
     "shuffled": PINK,
 }
@@ -49,6 +50,7 @@ SOURCE_MARKERS = {
     "trained": "o",
     "untrained": "s",
     "observation": "^",
+    "history": "v",
     "majority": "",
     "shuffled": "D",
 }
@@ -56,6 +58,7 @@ SOURCE_DASHES = {
     "trained": "-",
     "untrained": "--",
     "observation": "-.",
+    "history": (0, (1, 1)),
     "majority": ":",
     "shuffled": (0, (4, 1, 1, 1, 1, 1)),
 }

@@ -95,6 +95,32 @@ def one_hot_observation(observation: xr.DataArray, max_values: int = 64) -> xr.D
     return xr.DataArray(planes, dims=(*code.dims, "channel"), coords=code.coords)
 
 
+def with_previous(observation: xr.DataArray) -> xr.DataArray:
+    """An observation with the one before it: what a memory of a single step adds to a probe.
+
+    The first step, which has none before it, is taken twice.
+
+    Parameters
+    ----------
+    observation
+        With dims ``episode`` and ``step``.
+
+    Returns
+    -------
+    DataArray
+        With a further dim ``back`` (0, 1 steps). Held in memory.
+    """
+    n = observation.sizes["step"]
+    before = observation.isel(step=np.maximum(np.arange(n) - 1, 0))
+    if "step" in observation.coords:
+        before = before.assign_coords(step=observation["step"])
+    return xr.concat([observation, before], "back").transpose("episode", "step", ...)
+
+
+MOST_SPARSE = 4
+"""Episodes read for each one used, at most, where a block's episodes lie apart."""
+
+
 @dataclass
 class Features:
     """One variable of a run, ready to be read in blocks.
@@ -190,10 +216,15 @@ class Features:
         if not len(columns):
             return np.empty((0, self.n_ticks, self.n_channels, *self.grid), dtype=np.float32)
         first, last = columns[0], columns[-1] + 1
-        contiguous = len(episodes) == episodes[-1] - episodes[0] + 1
-        which = slice(episodes[0], episodes[-1] + 1) if contiguous else episodes
-        block = self.array.isel(episode=which, step=slice(first, last)).values
-        rows = block[used[:, first:last]]
+        # A slice is read many times faster from a store than a list of episodes, chunk for chunk.
+        origin, span = episodes[0], episodes[-1] - episodes[0] + 1
+        if span <= MOST_SPARSE * len(episodes):
+            which: slice | np.ndarray = slice(origin, origin + span)
+            picked = np.zeros((span, last - first), dtype=bool)
+            picked[episodes - origin] = used[:, first:last]
+        else:
+            which, picked = episodes, used[:, first:last]
+        rows = self.array.isel(episode=which, step=slice(first, last)).values[picked]
         rows = rows.reshape(len(rows), self.n_ticks, self.n_channels, *self.grid)
         if rows.dtype.kind in "iub":
             if self.scale is None:  # bytes as fractions; planes of 0 and 1 stay as they are

@@ -10,7 +10,12 @@ import xarray as xr
 
 from interp.concepts import Concept
 from interp.errors import InputError
-from interp.probes.features import Features, ObservationFeatures, choose_sites
+from interp.probes.features import (
+    Features,
+    ObservationFeatures,
+    choose_sites,
+    with_previous,
+)
 from interp.probes.result import assemble
 from interp.probes.splits import shuffle_label_maps, split_groups
 from interp.probes.targets import Target, find_target, valid_rows
@@ -20,7 +25,8 @@ if TYPE_CHECKING:
     from sklearn.base import BaseEstimator
 
 CONTROLS = ("majority", "shuffled", "observation")
-SOURCES = ("trained", "untrained", "observation", "majority", "shuffled")
+KNOWN_CONTROLS = (*CONTROLS, "history")
+SOURCES = ("trained", "untrained", "observation", "history", "majority", "shuffled")
 
 
 def fit_probes(
@@ -97,7 +103,9 @@ def fit_probes(
     controls
         Any of ``"majority"`` (the commonest training class, or the training mean), ``"shuffled"``
         (the same probe fitted to whole label maps of other levels, scored on the true labels) and
-        ``"observation"`` (the same probe on the raw observation).
+        ``"observation"`` (the same probe on the raw observation) and, not by default, ``"history"``
+        (on the observation and the one before it: a recurrent state knows the last move, and an
+        agent that goes to and fro has its future written in its past; held in memory).
     untrained
         The same episodes replayed through an untrained network, with the same sites: the fourth
         control.
@@ -118,9 +126,10 @@ def fit_probes(
     Returns
     -------
     xarray.Dataset
-        Dims ``source`` (trained, untrained, observation, majority, shuffled: those asked for),
+        Dims ``source`` (trained, untrained, observation, history, majority, shuffled: those
+        asked for),
         ``site``, ``tick`` (−1 for sites without ticks; NaN where a site has no such tick).
-        Controls that know no site (observation, majority) repeat their score everywhere.
+        Controls that know no site (observation, history, majority) repeat their score everywhere.
 
         ========================================  ===============================================
         variable                                  dims
@@ -152,10 +161,11 @@ def fit_probes(
     Notes
     -----
     Every site is read twice, in blocks of whole episodes: once over the training episodes and once
-    over the test episodes, all ticks together. Memory is bounded by a block (64 MiB of float32, or
-    one episode), the sample (see `max_train_samples`; all ticks of one site), ridge's X'X, and the
-    labels (a byte, 4 for float labels, for each episode × step × square, and for a moment about 30
-    while the majority is counted). It does not grow with the number of sites or with what is
+    over the test episodes, all ticks together. Memory is bounded by a block (64 MiB of
+    float32 or one episode; up to four times that where its episodes lie apart in the store), the
+    sample (see `max_train_samples`; all ticks of one site), ridge's X'X, and the labels (a byte, 4
+    for float labels, for each episode × step × square, and for a moment about 30 while the majority
+    is counted). It does not grow with the number of sites or with what is
     recorded. A custom `observation_features` may hold more.
 
     The spread of the intervals is that over test episodes for one fitted probe: it does not
@@ -269,16 +279,16 @@ def _check_arguments(
         raise InputError(f"kind must be 'logistic' or 'ridge', not {kind!r}.")
     if receptive_field < 1 or receptive_field % 2 == 0:
         raise InputError(f"receptive_field must be odd (1, 3, …), not {receptive_field!r}.")
-    if isinstance(controls, str) or not set(controls) <= set(CONTROLS):
-        raise InputError(f"controls must be some of {CONTROLS}, not {controls!r}.")
+    if isinstance(controls, str) or not set(controls) <= set(KNOWN_CONTROLS):
+        raise InputError(f"controls must be some of {KNOWN_CONTROLS}, not {controls!r}.")
     if n_bootstrap < 0 or not 0 < confidence < 1 or not regularisation >= 0:
         raise InputError(
             "n_bootstrap and regularisation must not be negative, and confidence must lie "
             f"between 0 and 1: {n_bootstrap}, {regularisation}, {confidence}."
         )
-    if "observation" in controls and "observation" not in data:
+    if {"observation", "history"} & set(controls) and "observation" not in data:
         raise InputError(
-            "The data hold no 'observation' for the observation control; leave it out of controls."
+            "The data hold no 'observation' for the controls made of it; leave them out of controls."
         )
 
 
@@ -336,11 +346,15 @@ def _features(
                     f"{data[site].sizes} in the data."
                 )
             found["untrained", site] = features
-    if "observation" in controls:
+    if {"observation", "history"} & set(controls):
         observation = data["observation"]
         if observation_features is not None:
             observation = observation_features(observation)
-        found["observation", ""] = Features.of(observation, "observation", target.grid)
+        if "observation" in controls:
+            found["observation", ""] = Features.of(observation, "observation", target.grid)
+        if "history" in controls:
+            before = with_previous(observation)
+            found["history", ""] = Features.of(before, "observation history", target.grid)
     return found
 
 

@@ -33,6 +33,7 @@ def test_all_controls_are_there(found):
         "trained",
         "untrained",
         "observation",
+        "history",
         "majority",
         "shuffled",
     }
@@ -86,7 +87,7 @@ def test_the_figure_has_a_bar_for_each_source(found):
     figure = plot_plan_probes(found)
     assert len(figure.axes) == 2
     for ax in figure.axes:
-        assert len(ax.patches) == 5 and ax.get_ylim() == (0, 1)
+        assert len(ax.patches) == 6 and ax.get_ylim() == (0, 1)
     heights = [patch.get_height() for patch in figure.axes[0].patches]
     drawn = last_tick(found).macro_f1.sel(concept="plan", receptive_field=1, site="h")
     assert heights == pytest.approx(drawn.values.tolist())

@@ -33,3 +33,16 @@ def test_numbers():
         "1e-09",
         "0.000",
     ]
+
+
+def test_the_share_of_steps_in_failed_episodes():
+    import xarray as xr
+
+    from analyses.study import _failed_share
+
+    dims = ("source", "thinking", "episode")
+    thinking = xr.Dataset(
+        {"length": (dims, [[[10, 30]]]), "solved": (dims, [[[1.0, 0.0]]])},
+        coords={"source": ["trained"], "thinking": [0]},
+    )
+    assert _failed_share(thinking).startswith("75% of the steps")

@@ -482,3 +482,27 @@ def test_scores_do_not_depend_on_the_unit_of_the_activations(kind):
     assert np.allclose(*scores, atol=1e-3)
     raw = fit_probes(small, target, "layers.1.h", standardise=False, **options)
     assert (raw.macro_f1.sel(source="trained").values < scores[0] - 0.05).any(), "it would matter"
+
+
+def test_the_history_control_reads_what_was_seen_one_step_ago():
+    rng = np.random.default_rng(0)
+    n, steps = 30, 6
+    observation = rng.integers(2, size=(n, steps, 3, 3, 1)).astype(np.uint8)
+    label = np.concatenate([observation[:, :1, ..., 0], observation[:, :-1, ..., 0]], axis=1)
+    grid = ("episode", "step")
+    run = xr.Dataset(
+        {
+            "h": ((*grid, "channel", "y", "x"), rng.normal(size=(n, steps, 2, 3, 3))),
+            "observation": ((*grid, "y", "x", "plane"), observation),
+            "length": ("episode", np.full(n, steps)),
+        },
+        coords={"step": np.arange(-1, steps - 1)},
+    )
+    target = xr.DataArray(label.astype(int), dims=(*grid, "y", "x"))
+    result = fit_probes(
+        run, target, groups=None, controls=("observation", "history"), progress=False
+    )
+    accuracy = result.accuracy.isel(site=0, tick=0)
+    assert accuracy.sel(source="history") == 1
+    assert accuracy.sel(source="observation") < 0.75
+    assert (result.best_control == "history").all()
