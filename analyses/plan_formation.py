@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from interp.organism import Tasks
 
 
+MOST_IN_MEMORY = 2**29
+"""Bytes of sites that are kept in memory to be read again and again."""
+
+
 def plan_formation(
     source: Any,
     tasks: Tasks | None = None,
@@ -135,6 +139,7 @@ def plan_formation(
         if recording.untrained is not None:
             players["untrained"] = recording.untrained
         chosen = choose_sites(run, None if sites is None else list(sites), True)
+        early = {player: _before_acting(data, chosen) for player, data in players.items()}
         results = []
         for given in concepts:
             concept = recording.concept(given)
@@ -162,13 +167,20 @@ def plan_formation(
                 **shared,
             )
             split = (probes.train_group.values, probes.test_group.values)
+            early_labels = labels.sel(step=slice(None, 0))
             in_train = np.isin(run.level_id.values, probes.train_group.values)
             seen = np.unique(labels.sel(step=0).values[in_train])
             refitted: dict[int, xr.Dataset] = {}
             if set(range(len(concept.classes))) <= set(seen.tolist()):
                 refitted = {
                     int(s): fit_probes(
-                        run, labels, chosen, steps=[s], split=split, untrained=control, **shared
+                        early["trained"],
+                        early_labels,
+                        chosen,
+                        steps=[s],
+                        split=split,
+                        untrained=early.get("untrained"),
+                        **shared,
                     )
                     for s in _thinking(run)
                 }
@@ -179,8 +191,8 @@ def plan_formation(
                 if not of_step:
                     continue
                 counts = {
-                    (player, site): reading_counts(data, labels, of_step, player, site, test)
-                    for player, data in players.items()
+                    (player, site): reading_counts(data, early_labels, of_step, player, site, test)
+                    for player, data in early.items()
                     for site in chosen
                 }
                 scores.append(
@@ -214,6 +226,15 @@ def plan_formation(
     }
     both = ("refitted_excess",)
     return add_verdict(dataset, "excess", ("site",), dataset.n_levels, and_also=both)
+
+
+def _before_acting(run: xr.Dataset, sites: list[str]) -> xr.Dataset:
+    """Keep the steps up to the first action's, in memory if they are few: they are read often."""
+    early = run.sel(step=slice(None, 0))
+    size = sum(early[site].nbytes for site in sites)
+    if size > MOST_IN_MEMORY:
+        return early
+    return early.assign({site: early[site].load() for site in sites})
 
 
 def _at_last_tick(run: xr.Dataset) -> xr.Dataset:

@@ -24,13 +24,16 @@ from interp.errors import InputError
 
 PACKAGES = ("mesascope", "torch", "transformer-lens", "numpy", "scikit-learn", "xarray", "zarr")
 
+TRAIN_SAMPLES = 30_000
+"""Squares that a probe is fitted on: fewer than `fit_probes` takes by itself, to save time."""
+
 
 def study(
     organism: Any,
     out: str | os.PathLike,
     *,
     split: str = "test",
-    n_levels: int = 160,
+    n_levels: int = 140,
     thinking_steps: int = 5,
     seed: int = 0,
     progress: bool = True,
@@ -71,21 +74,25 @@ def study(
         from organisms.registry import load
 
         organism = load(organism)
-    if n_levels < 20:
-        raise InputError(f"A study needs at least 20 levels to split and resample, got {n_levels}.")
+    if n_levels < 40:
+        raise InputError(
+            f"A study needs at least 40 levels, got {n_levels}: with fewer, nothing can be found "
+            "after correction for the number of cells."
+        )
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
     tasks = organism.tasks(split, n_levels, seed=seed)
     options = {"seed": seed, "progress": progress}
 
     thinking = thinking_time(organism, tasks, (0, 1, 2, 4, 8), **options)
-    probes = plan_probes(organism, tasks, folder=out / "acting", **options)
+    fit = {**options, "max_train_samples": TRAIN_SAMPLES}
+    probes = plan_probes(organism, tasks, folder=out / "acting", **fit)
     formation = plan_formation(
         organism,
         tasks,
         thinking_steps=thinking_steps,
         folder=out / "thinking",
-        **options,
+        **fit,
     )
     results = {"thinking_time": thinking, "plan_probes": probes, "plan_formation": formation}
     plots = {

@@ -272,6 +272,7 @@ def main() -> None:
             lambda: fit_probes(
                 run, labels, sites, receptive_field=field, controls=(), n_bootstrap=0,
                 max_train_samples=args.samples, regularisation=penalty, seed=args.seed,
+                standardise=False,  # the peer's penalty is on raw features
                 n_jobs=args.threads, progress=False,
             ),
             args.repeats,

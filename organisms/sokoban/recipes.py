@@ -181,10 +181,10 @@ _REAL = "boxoban-unfiltered-train"
 RECIPES: dict[str, ImitationRecipe] = {
     "sokoban-drc-small": ImitationRecipe(
         network=_SMALL,
-        imitation=ImitationConfig(total_steps=3_000_000),
+        imitation=ImitationConfig(total_steps=2_400_000),
         curriculum=(
             Stage(1_000_000, ((1, 0.2), (2, 0.5), (_REAL, 0.3))),
-            Stage(3_000_000, ((2, 0.2), (_REAL, 0.8))),
+            Stage(2_400_000, ((2, 0.2), (_REAL, 0.8))),
         ),
         summary="A small DRC(3,3) that was trained by imitation of an exact solver: a first organism "
         "to look into, well short of the released agents.",
