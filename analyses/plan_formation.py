@@ -351,6 +351,19 @@ def plot_plan_formation(dataset: xr.Dataset, sites: Sequence[str] | None = None)
                         source=str(source),
                         markersize=2.5,
                     )
+                refitted = dataset.sel(concept=concept, site=site, source="trained")
+                if bool(refitted.refitted_f1.notnull().any()):
+                    line_with_interval(
+                        ax,
+                        refitted.deliberation,
+                        refitted.refitted_f1,
+                        refitted.refitted_f1_low,
+                        refitted.refitted_f1_high,
+                        "trained, probes refitted at every tick",
+                        color="#56B4E9",
+                        marker="^",
+                        markersize=2.5,
+                    )
                 for first in range(n_ticks, dataset.sizes["deliberation"], n_ticks):
                     ax.axvline(first - 0.5, color="0.88", linewidth=0.7, zorder=0)
                 letter = "abcdefghijkl"[row * len(shown) + column]
@@ -364,7 +377,7 @@ def plot_plan_formation(dataset: xr.Dataset, sites: Sequence[str] | None = None)
             f"{dataset.attrs['organism']}: decoded plan, n = {n} held-out levels, bands {share:.0f} %; "
             "grey lines: a new step"
         )
-        legend_outside(figure, axes, loc="outside lower center", ncols=2)
+        legend_outside(figure, axes, loc="outside lower center", ncols=3)
     return figure
 
 

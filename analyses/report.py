@@ -96,12 +96,13 @@ class Report:
         return self
 
     def table(self, rows: Sequence[Mapping[str, Any]], caption: str = "") -> Report:
-        """Add a table, one mapping a row; numbers are rounded to three digits."""
+        """Add a table, one mapping a row; see `number` (columns named ``p …`` hold p-values)."""
         if not rows:
             return self
         head = "".join(f"<th>{html.escape(str(key))}</th>" for key in rows[0])
         body = "".join(
-            "<tr>" + "".join(_cell(row.get(key)) for key in rows[0]) + "</tr>" for row in rows
+            "<tr>" + "".join(_cell(row.get(key), str(key)) for key in rows[0]) + "</tr>"
+            for row in rows
         )
         title = f"<p><em>{html.escape(caption)}</em></p>" if caption else ""
         self._parts.append(
@@ -127,20 +128,22 @@ class Report:
         return path
 
 
-def _cell(value: Any) -> str:
+def _cell(value: Any, column: str) -> str:
     if isinstance(value, bool) or value is None:
         return f"<td>{'' if value is None else 'yes' if value else 'no'}</td>"
     if isinstance(value, int | float):
-        return f'<td class="number">{number(value)}</td>'
+        p_value = column.split() and column.split()[0] == "p"
+        return f'<td class="number">{number(value, p_value=bool(p_value))}</td>'
     return f"<td>{html.escape(str(value))}</td>"
 
 
-def number(value: float) -> str:
-    """Return a number as a reader wants it: integers whole, others to three digits."""
+def number(value: float, p_value: bool = False) -> str:
+    """Return a number as a reader wants it: integers whole, small p-values as powers, others .000."""
     if isinstance(value, int):
         return f"{value:,}"
     if value != value:
         return "–"
-    if value and abs(value) < 1e-3:
+    if p_value and value < 1e-3:
         return f"{value:.0e}"
-    return f"{value:.3f}"
+    text = f"{value:.3f}"
+    return text.removeprefix("-") if float(text) == 0 else text

@@ -78,7 +78,9 @@ def test_the_figure_draws_the_dataset():
     drawn = result.macro_f1.sel(concept="plan", source="trained", site="h").values
     assert ax.get_lines()[0].get_ydata() == pytest.approx(drawn)
     assert "tick" in ax.get_xlabel() and "F1" in ax.get_ylabel()
-    assert len(ax.collections) == 2
+    refitted = result.refitted_f1.sel(concept="plan", source="trained", site="h").values
+    assert ax.get_lines()[2].get_ydata() == pytest.approx(refitted)
+    assert len(ax.collections) == 3, "an interval band for each"
 
 
 def test_a_state_that_only_charges_up_is_not_found():

@@ -26,13 +26,14 @@ def test_a_null_result_is_shown_as_one():
 
 
 def test_numbers():
-    assert [number(x) for x in (12345, 0.12345, float("nan"), 1e-9, 0.0)] == [
-        "12,345",
-        "0.123",
-        "–",
-        "1e-09",
-        "0.000",
-    ]
+    values = (12345, 0.12345, float("nan"), -9e-5, 0.0)
+    assert [number(x) for x in values] == ["12,345", "0.123", "–", "0.000", "0.000"]
+    assert [number(x, p_value=True) for x in (1e-9, 0.04)] == ["1e-09", "0.040"]
+
+
+def test_only_p_columns_are_written_as_powers():
+    text = Report("t").table([{"p (Holm)": 1e-9, "plan": 1e-9}]).to_html()
+    assert ">1e-09<" in text and ">0.000<" in text
 
 
 def test_the_share_of_steps_in_failed_episodes():
