@@ -11,7 +11,7 @@ import xarray as xr
 
 from analyses.plan_probes import PLAN_CONCEPTS
 from analyses.reading import reading_counts
-from analyses.recordings import concept_name, recorded
+from analyses.recordings import concept_list, concept_name, labels_of, recorded
 from analyses.verdict import add_verdict
 from interp.errors import InputError
 
@@ -29,10 +29,10 @@ MOST_IN_MEMORY = 2**29
 def plan_formation(
     source: Any,
     tasks: Tasks | None = None,
-    concepts: Sequence[str | Concept] | None = None,
+    concepts: str | Concept | Sequence[str | Concept] | None = None,
     *,
     thinking_steps: int = 5,
-    sites: Iterable[str] | None = None,
+    sites: str | Iterable[str] | None = None,
     receptive_field: int = 1,
     test_fraction: float = 0.5,
     untrained: Any = "auto",
@@ -68,7 +68,8 @@ def plan_formation(
     thinking_steps
         For an organism.
     sites
-        Default: the organism's recurrent state, or all recorded sites that have squares.
+        Names or globs. Default: the organism's recurrent state, or all recorded sites that have
+        squares.
     receptive_field
         Of the probes.
     test_fraction
@@ -104,6 +105,8 @@ def plan_formation(
     ------
     InputError
         If the run has no thinking steps.
+    TooFewClassesError
+        If fewer than two classes of a concept occur; see `analyses.recordings.labels_of`.
 
     Notes
     -----
@@ -117,7 +120,7 @@ def plan_formation(
     from interp.probes import fit_probes
     from interp.probes.features import choose_sites
 
-    concepts = list(PLAN_CONCEPTS if concepts is None else concepts)
+    concepts = concept_list(PLAN_CONCEPTS if concepts is None else concepts)
     names = [concept_name(concept) for concept in concepts]
     with recorded(
         source,
@@ -138,12 +141,11 @@ def plan_formation(
         players = {"trained": run}
         if recording.untrained is not None:
             players["untrained"] = recording.untrained
-        chosen = choose_sites(run, None if sites is None else list(sites), True)
+        chosen = choose_sites(run, sites, True)
         early = {player: _before_acting(data, chosen) for player, data in players.items()}
         results = []
         for given in concepts:
-            concept = recording.concept(given)
-            labels = concept(run)
+            labels, concept = labels_of(recording.concept(given), run)
             if concept.classes is None or not {"y", "x"} <= set(labels.dims):
                 raise InputError(f"{concept.name!r} does not label squares with classes.")
             shared: dict[str, Any] = {

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import xarray as xr
 
-from analyses.recordings import concept_name, recorded
+from analyses.recordings import concept_list, concept_name, labels_of, recorded
 from analyses.verdict import add_verdict, best_cell
 from interp.errors import InputError
 
@@ -25,10 +25,10 @@ SCORES = ("accuracy", "macro_f1", "f1_far")
 def plan_probes(
     source: Any,
     tasks: Tasks | None = None,
-    concepts: Sequence[str | Concept] | None = None,
+    concepts: str | Concept | Sequence[str | Concept] | None = None,
     *,
-    sites: Iterable[str] | None = None,
-    receptive_fields: Sequence[int] = (1, 3),
+    sites: str | Iterable[str] | None = None,
+    receptive_fields: int | Sequence[int] = (1, 3),
     untrained: Any = "auto",
     seed: int = 0,
     folder: str | os.PathLike | None = None,
@@ -46,7 +46,8 @@ def plan_probes(
     concepts
         Names among ``organism.concepts``, or concepts of your own; default the plan concepts.
     sites
-        Default: the organism's recurrent state, or all recorded sites that have squares.
+        Names or globs. Default: the organism's recurrent state, or all recorded sites that have
+        squares.
     receptive_fields
         Of the spatial probes: 1 reads a square from itself, 3 from its 3 × 3 neighbourhood.
     untrained, folder
@@ -81,6 +82,8 @@ def plan_probes(
     ------
     UnknownNameError, UnknownSiteError, InputError
         For a concept or site that does not exist, and as `interp.probes.fit_probes`.
+    TooFewClassesError
+        If fewer than two classes of a concept occur; see `analyses.recordings.labels_of`.
 
     References
     ----------
@@ -90,8 +93,11 @@ def plan_probes(
     from interp.probes import fit_probes, one_hot_observation
     from interp.probes.fit import KNOWN_CONTROLS
 
-    concepts = list(PLAN_CONCEPTS if concepts is None else concepts)
-    if not concepts or not len(receptive_fields):
+    concepts = concept_list(PLAN_CONCEPTS if concepts is None else concepts)
+    receptive_fields = (
+        [receptive_fields] if isinstance(receptive_fields, int) else list(receptive_fields)
+    )
+    if not concepts or not receptive_fields:
         raise InputError("Name at least one concept and one receptive field.")
     if "observation_features" not in options:
         options["observation_features"] = one_hot_observation
@@ -107,10 +113,9 @@ def plan_probes(
         folder=folder,
         progress=progress,
     ) as recording:
-        chosen = None if sites is None else list(sites)
+        chosen = sites if sites is None or isinstance(sites, str) else list(sites)
         for given in concepts:
-            concept = recording.concept(given)
-            labels = concept(recording.run)  # once for all receptive fields
+            labels, concept = labels_of(recording.concept(given), recording.run)
             by_field = []
             for field in receptive_fields:
                 result = fit_probes(

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import tempfile
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from interp.errors import InputError, MesascopeError, UnknownNameError
+import numpy as np
+
+from interp.errors import InputError, MesascopeError, TooFewClassesError, UnknownNameError
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -55,16 +59,70 @@ class Recorded:
         return self.concepts[name]
 
 
+def labels_of(concept: Concept, run: xr.Dataset) -> tuple[xr.DataArray, Concept]:
+    """Return the labels of a run, without the classes that hardly occur, and the concept left.
+
+    A class is kept if a tenth of the episodes, or ten of them, show it; squares of other classes are
+    left out (−1), since no probe could learn them from one half of the episodes and be scored on
+    the other.
+
+    Raises
+    ------
+    TooFewClassesError
+        If fewer than two classes are left.
+    """
+    labels = concept(run)
+    if concept.classes is None:
+        return labels, concept
+    values = labels.values.reshape(labels.sizes["episode"], -1)
+    least = max(2, min(10, len(values) // 10))
+    often = [(values == c).any(axis=1).sum() >= least for c in range(len(concept.classes))]
+    if all(often):
+        return labels, concept
+    kept = [c for c, there in enumerate(often) if there]
+    classes = tuple(concept.classes[c] for c in kept)
+    if len(kept) < 2:
+        raise TooFewClassesError(
+            f"of {concept.name!r} only {classes} occurs in {least} or more of {len(values)} episodes."
+        )
+    new = np.full(len(concept.classes) + 1, -1, labels.dtype)
+    new[kept] = np.arange(len(kept))  # the last entry, reached as −1, stays −1
+    negative = concept.negative if concept.negative in classes else None
+    return labels.copy(data=new[labels.values]), dataclasses.replace(
+        concept, classes=classes, negative=negative
+    )
+
+
 def concept_name(concept: str | Concept) -> str:
     """Return the name under which a concept's results are filed."""
     return concept if isinstance(concept, str) else concept.name
+
+
+def concept_list(concepts: str | Concept | Iterable[str | Concept]) -> list[str | Concept]:
+    """Return one or several concepts, names or the things themselves, as a list.
+
+    Raises
+    ------
+    InputError
+        If something else is among them.
+    """
+    if isinstance(concepts, str) or not isinstance(concepts, Iterable):
+        chosen: list[Any] = [concepts]
+    else:
+        chosen = list(concepts)
+    for concept in chosen:
+        if not isinstance(concept, str) and not hasattr(concept, "classes"):
+            raise InputError(
+                f"A concept is given by its name or as a Concept, not {concept!r:.80}."
+            )
+    return chosen
 
 
 @contextmanager
 def recorded(
     source: Any,
     tasks: Tasks | None = None,
-    sites: Iterable[str] | None = None,
+    sites: str | Iterable[str] | None = None,
     *,
     thinking_steps: int = 0,
     untrained: Any = "auto",
@@ -81,13 +139,14 @@ def recorded(
     tasks
         Needed with an organism, refused otherwise.
     sites
-        Sites to record; default the organism's recurrent state.
+        Sites to record, names or globs; default the organism's recurrent state.
     thinking_steps
         Of the recording.
     untrained
         The control: ``"auto"`` replays the run through the organism's untrained network (a store's
-        organism is loaded by its name if its weights are the recorded ones), None does without, or
-        a store or run of the same episodes.
+        organism is loaded by its name if its weights are the recorded ones; a warning says if there
+        is none to be had, as for a run in memory), None does without, or a store or run of the same
+        episodes.
     seed
         Of the recording and of the untrained weights.
     folder
@@ -97,6 +156,11 @@ def recorded(
     Yields
     ------
     Recorded
+
+    Raises
+    ------
+    InputError
+        If `source` or `untrained` is none of these, or `tasks` are missing or too many.
     """
     from interp.recording import record, record_replay
     from interp.store import open_store
@@ -110,7 +174,7 @@ def recorded(
             if tasks is None:
                 raise InputError("An organism needs tasks to act on; a store has its own.")
             organism = source
-            chosen = list(organism.state_sites if sites is None else sites)
+            chosen = organism.state_sites if sites is None else sites
             path = where / "run.zarr"
             record(
                 organism,
@@ -122,6 +186,11 @@ def recorded(
                 progress=progress,
             )
             run: Any = open_store(path)
+        elif not _is_dataset(source) and not isinstance(source, str | os.PathLike):
+            raise InputError(
+                f"A {type(source).__name__} is no organism, store or run: give organisms.load(…), the "
+                "path of a store, or what organism.run returned."
+            )
         else:
             if tasks is not None:
                 raise InputError("tasks are for an organism; a store or run brings its own.")
@@ -140,10 +209,19 @@ def recorded(
                     fresh, path, control, sites=_beside(recorded_sites, run), progress=progress
                 )
                 control = open_store(control)
+            if control is None:
+                warnings.warn(
+                    "No untrained control: the run is not a store of an organism that can be loaded "
+                    "by its name. Record one with interp.record_replay and pass it as `untrained`, "
+                    "or pass None to go without.",
+                    stacklevel=4,
+                )
         elif isinstance(untrained, str | os.PathLike):
             control = open_store(untrained)
-        else:
+        elif untrained is None or _is_dataset(untrained):
             control = untrained
+        else:
+            raise InputError(f"untrained is 'auto', None, a store or a run, not {untrained!r:.80}.")
         yield Recorded(run, control, concepts, name)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,9 +21,9 @@ if TYPE_CHECKING:
 def thinking_time(
     organism: Any,
     tasks: Tasks,
-    thinking_steps: Iterable[int] = (0, 1, 2, 4, 8),
+    thinking_steps: int | Iterable[int] = (0, 1, 2, 4, 8),
     *,
-    controls: Sequence[str] = ("untrained",),
+    controls: str | Sequence[str] = ("untrained",),
     seed: int = 0,
     n_bootstrap: int = 2000,
     confidence: float = 0.95,
@@ -68,7 +69,8 @@ def thinking_time(
     Raises
     ------
     InputError
-        For negative thinking steps, no tasks, or an unknown control.
+        For thinking steps that are negative or no integers, no organism, no tasks, or an unknown
+        control.
 
     References
     ----------
@@ -87,11 +89,21 @@ def thinking_time(
 
     from interp.statistics import bootstrap_interval, paired_difference_interval, sign_test
 
-    times = sorted({0, *(int(t) for t in thinking_steps)})
-    if times[0] < 0:
-        raise InputError(f"thinking_steps must be ≥ 0, got {times[0]}.")
-    if not len(tasks):
+    if not hasattr(organism, "run") or not hasattr(organism, "untrained"):
+        raise InputError(
+            f"thinking_time runs an organism; give organisms.load(…), not a {type(organism).__name__}."
+        )
+    if isinstance(thinking_steps, Iterable):
+        given: list[Any] = list(thinking_steps)
+    else:
+        given = [thinking_steps]
+    wrong = [t for t in given if isinstance(t, bool) or not isinstance(t, Integral) or t < 0]
+    if wrong:
+        raise InputError(f"thinking_steps must be integers ≥ 0, got {wrong[0]!r}.")
+    times = sorted({0, *map(int, given)})
+    if tasks is None or not len(tasks):
         raise InputError("There are no tasks to run.")
+    controls = [controls] if isinstance(controls, str) else list(controls)
     unknown = set(controls) - {"untrained"}
     if unknown:
         raise InputError(f"Unknown controls {sorted(unknown)}; known: ['untrained'].")

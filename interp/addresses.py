@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import operator
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from interp.errors import AddressError, UnknownSiteError, nearest
 
@@ -31,7 +32,8 @@ class Address:
     Raises
     ------
     AddressError
-        For labels or positions that are neither of these.
+        For labels or positions that are neither of these, and for negative ticks: they count
+        from 0, and there is no "last".
 
     Examples
     --------
@@ -48,7 +50,11 @@ class Address:
         for name, labels in (("step", self.step), ("tick", self.tick)):
             if labels is not None:
                 object.__setattr__(self, name, _checked(labels, name))
-        index = {dim: _checked(position, dim) for dim, position in dict(self.index).items()}
+        if any(label < 0 for label in _bounds(self.tick)):
+            raise AddressError(f"tick={_shown(self.tick)}: ticks count from 0.")
+        if not isinstance(self.index, Mapping):
+            raise AddressError(f"index={self.index!r}: give dims and positions, {{'y': 3}}.")
+        index = {dim: _checked(position, dim) for dim, position in self.index.items()}
         object.__setattr__(self, "index", index)
 
     def __repr__(self) -> str:
@@ -81,28 +87,45 @@ class Address:
         if self.tick is not None and dims[:1] != ("tick",):
             raise AddressError(f"{self!r}: the site fires once a step and has no ticks ({dims}).")
         for dim in self.index:
-            if dim not in dims or dim == "tick":
+            if dim == "tick":
+                raise AddressError(f"{self!r}: ticks are addressed by tick=…, not by index.")
+            if dim not in dims:
                 hint = f" Nearest: {', '.join(nearest(dim, dims))}." if nearest(dim, dims) else ""
                 raise AddressError(f"{self!r}: the site's dims are {dims}, without {dim!r}.{hint}")
 
 
-def _checked(labels: object, name: str) -> Labels:
-    if isinstance(labels, bool):
-        raise AddressError(f"{name}={labels!r} is no place along {name}.")
-    if isinstance(labels, slice):
-        parts = (labels.start, labels.stop, labels.step)
-        if labels.step is not None and isinstance(labels.step, int) and labels.step < 1:
-            raise AddressError(f"{name}={labels!r}: the stride of a slice is at least 1.")
-        if all(part is None or isinstance(part, int) for part in parts):
-            return labels
-    elif isinstance(labels, Sequence) and not isinstance(labels, str):
-        if len(labels) and all(hasattr(label, "__index__") for label in labels):
-            return tuple(label.__index__() for label in labels)
-    elif hasattr(labels, "__index__"):
-        return labels.__index__()  # type: ignore[union-attr]
+def _checked(labels: Any, name: str) -> Index:
+    try:
+        if isinstance(labels, slice):
+            parts = (labels.start, labels.stop, labels.step)
+            start, stop, stride = (None if part is None else _integer(part) for part in parts)
+            if stride is not None and stride < 1:
+                raise AddressError(f"{name}={labels!r}: the stride of a slice is at least 1.")
+            return slice(start, stop, stride)
+        if not hasattr(labels, "__len__") or not getattr(labels, "shape", (1,)):
+            return _integer(labels)
+        if len(labels):
+            return tuple(_integer(label) for label in labels)
+    except TypeError:
+        pass
     raise AddressError(
         f"{name}={labels!r}: give an integer, a slice of integers, or a sequence of integers."
     )
+
+
+def _integer(label: Any) -> int:
+    if isinstance(label, bool):  # True is an index to Python, and a mistake here
+        raise TypeError
+    return operator.index(label)
+
+
+def _bounds(labels: Labels) -> tuple[int, ...]:
+    """Return the labels that are written down, slices by their ends."""
+    if isinstance(labels, slice):
+        return tuple(bound for bound in (labels.start, labels.stop) if bound is not None)
+    if labels is None:
+        return ()
+    return labels if isinstance(labels, tuple) else (labels,)
 
 
 def _covers(labels: Labels, label: int | None) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from interp.errors import InputError
-from interp.hooks import select_sites, sites_of
+from interp.hooks import check_rank, select_sites, sites_of
 
 
 class Capture:
@@ -28,6 +28,8 @@ class Capture:
     ------
     UnknownSiteError
         If a site does not exist.
+    InputError
+        If the network has no hook points.
 
     Examples
     --------
@@ -40,9 +42,8 @@ class Capture:
 
     def __init__(self, network: Any, sites: Iterable[str], device: Any = None):
         self.network = network
-        self.dims = {
-            site: sites_of(network)[site] for site in select_sites(sites, network.hook_dict)
-        }
+        known = sites_of(network)
+        self.dims = {site: known[site] for site in select_sites(sites, known)}
         self.device = device
         self._stack = ExitStack()
         self._firings: dict[str, list[torch.Tensor]] = {}
@@ -95,6 +96,7 @@ class Capture:
             )
         per_step = len(firings) // n_steps
         ticks = self.dims[site][:1] == ("tick",)
+        check_rank(site, firings[0], self.dims[site][ticks:])
         if per_step > 1 and not ticks:
             raise InputError(
                 f"The site {site!r} fired {per_step} times a step but declares no tick dim; "

@@ -11,9 +11,9 @@ import numpy as np
 from interp.capture import Capture
 from interp.errors import InputError
 from interp.hooks import select_sites
-from interp.interventions import Intervention, applying
+from interp.interventions import Intervention, applying, as_interventions
 from interp.organism import Organism, Tasks
-from interp.rollout import check_options, rollout
+from interp.rollout import check_batch_size, check_options, rollout
 from interp.tensors import to_numpy
 from interp.variables import Variable
 
@@ -52,11 +52,20 @@ def run_variables(
     UnknownSiteError
         If a site does not exist.
     InputError
-        If there are no tasks, the dtype is another, or two sites disagree about the size of a dim.
+        If there are no tasks, the dtype is another, a site's firings are not as it declares, or two
+        sites disagree about the size of a dim.
     """
+    if not hasattr(tasks, "ids") or not hasattr(tasks, "texts"):
+        raise InputError(
+            f"A {type(tasks).__name__} is no set of tasks: give what the organism's tasks(…) returns."
+        )
     if not len(tasks):
         raise InputError("There are no tasks to run.")
-    if np.dtype(dtype) not in (np.dtype("float16"), np.dtype("float32")):
+    try:
+        name = np.dtype(dtype).name
+    except TypeError:
+        name = ""
+    if name not in ("float16", "float32"):
         raise InputError(f"dtype must be 'float16' or 'float32', got {dtype!r}.")
     world = organism.world(tasks[0:1])
     observation = world.reset()
@@ -179,8 +188,8 @@ def run_episodes(
     from tqdm import tqdm
 
     check_options(thinking_steps, seed, temperature)
-    if batch_size < 1:
-        raise InputError(f"batch_size must be at least 1, got {batch_size}.")
+    check_batch_size(batch_size)
+    interventions = as_interventions(interventions)
     variables = run_variables(organism, tasks, sites, dtype)
     names = [name for name in variables if name in organism.sites]
     n_steps = thinking_steps + organism.world(tasks[0:1]).max_steps

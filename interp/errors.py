@@ -59,6 +59,10 @@ class InputError(MesascopeError, ValueError):
     """An argument with a wrong value, shape or dtype, or with NaNs."""
 
 
+class TooFewClassesError(InputError):
+    """Labels of which too few classes occur for anything to be told apart."""
+
+
 class AddressError(MesascopeError, ValueError):
     """An address that can match nothing: a tick, step, dim or index out of range."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -183,6 +183,8 @@ def select_sites(names: SiteNames, known: Mapping[str, Any]) -> list[str]:
     ------
     UnknownSiteError
         If a name, a glob or a predicate matches nothing.
+    InputError
+        If `names` is none of these.
     """
     from fnmatch import fnmatchcase
 
@@ -192,6 +194,10 @@ def select_sites(names: SiteNames, known: Mapping[str, Any]) -> list[str]:
         chosen = {name for name in known if names(name)}
         if not chosen:
             raise UnknownSiteError(getattr(names, "__name__", repr(names)), known)
+    elif not isinstance(names, Iterable) or isinstance(names, bytes):
+        raise InputError(
+            f"sites are a name, a glob, several of these or a predicate, not {names!r}."
+        )
     else:
         chosen = set()
         for name in [names] if isinstance(names, str) else names:
@@ -216,6 +222,11 @@ def refuse_compiled(module: torch.nn.Module) -> None:
             )
 
 
+def has_hook_points(module: torch.nn.Module) -> bool:
+    """Tell whether a module, or any part of it, is a hook point."""
+    return any(isinstance(part, HookPoint) for part in module.modules())
+
+
 def clock_of(network: Any) -> Clock:
     """Return the network's clock, or a still one if it has none (a TransformerBridge, say)."""
     clock = getattr(network, "clock", None)
@@ -223,5 +234,24 @@ def clock_of(network: Any) -> Clock:
 
 
 def sites_of(network: Any) -> dict[str, tuple[str, ...]]:
-    """Return site → dims for any network with hook points; dims are unnamed (empty) without SitePoints."""
+    """Return site → dims for any network with hook points; dims are unnamed (empty) without SitePoints.
+
+    Raises
+    ------
+    InputError
+        If it has no hook points.
+    """
+    if not isinstance(getattr(network, "hook_dict", None), Mapping):
+        kind, inside = type(network).__name__, getattr(network, "network", None)
+        hint = "use its .network" if inside is not None else "give it some with interp.wrap"
+        raise InputError(f"A {kind} has no hook points; {hint}.")
     return {name: getattr(point, "dims", ()) for name, point in network.hook_dict.items()}
+
+
+def check_rank(site: str, tensor: torch.Tensor, dims: Sequence[str]) -> None:
+    """Raise InputError unless a firing is ``(batch, *dims)``; unnamed (empty) dims fit anything."""
+    if dims and tensor.ndim != 1 + len(dims):
+        raise InputError(
+            f"The site {site!r} declares dims {tuple(dims)} but fires (batch, …) "
+            f"{tuple(tensor.shape)}."
+        )

@@ -7,11 +7,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
+import numpy as np
 import torch
 
 from interp.addresses import Address
 from interp.errors import AddressError, InterventionError, UnfiredInterventionError
-from interp.hooks import clock_of, sites_of
+from interp.hooks import check_rank, clock_of, sites_of
 
 Operation = Literal["add", "set", "scale", "zero"]
 
@@ -34,7 +35,7 @@ class Intervention:
     Raises
     ------
     InterventionError
-        For an unknown operation, a missing or needless value, or one that is not finite.
+        For an unknown operation, a missing or needless value, or one that is not real and finite.
 
     Examples
     --------
@@ -48,6 +49,8 @@ class Intervention:
     value: Any = None
 
     def __post_init__(self) -> None:
+        if not isinstance(self.address, Address):
+            raise InterventionError(f"An address is an Address(site, …), not {self.address!r}.")
         if self.operation not in get_args(Operation):
             raise InterventionError(
                 f"There is no operation {self.operation!r}; use one of {get_args(Operation)}."
@@ -57,7 +60,7 @@ class Intervention:
                 f"{self.operation!r} needs {'no' if self.value is not None else 'a'} value."
             )
         if self.value is not None:
-            value = torch.as_tensor(self.value, dtype=torch.float32).detach().clone()
+            value = _value(self.value)
             object.__setattr__(self, "value", value)
             if not value.isfinite().all():
                 raise InterventionError(f"The value of {self!r} is not finite.")
@@ -97,6 +100,41 @@ class Intervention:
         out = tensor.clone()
         out[where] = changed
         return out
+
+
+def _value(given: Any) -> torch.Tensor:
+    """Return a float32 copy of a number, array, DataArray or tensor."""
+    if isinstance(given, torch.Tensor):
+        if given.is_complex():
+            raise InterventionError("The value of an intervention is real, not complex.")
+        return given.detach().to(torch.float32, copy=True)
+    try:
+        array = np.asarray(given)
+        if array.dtype.kind not in "buif":
+            raise TypeError(f"dtype {array.dtype}")
+    except (TypeError, ValueError) as error:
+        raise InterventionError(
+            f"The value {given!r:.80} is no array of numbers ({error})."
+        ) from None
+    with np.errstate(over="ignore"):  # too large for float32 is infinite, and refused as such
+        return torch.from_numpy(np.array(array, np.float32, order="C"))
+
+
+def as_interventions(given: Intervention | Iterable[Intervention]) -> list[Intervention]:
+    """Return one or several interventions as a list.
+
+    Raises
+    ------
+    InterventionError
+        If something else is given.
+    """
+    if isinstance(given, Intervention):
+        return [given]
+    items: list[Any] = list(given) if isinstance(given, Iterable) else [given]
+    for item in items:
+        if not isinstance(item, Intervention):
+            raise InterventionError(f"Not an Intervention: {item!r}.")
+    return items
 
 
 def _mesh(address: Address, tensor: torch.Tensor, dims: Sequence[str]) -> tuple[torch.Tensor, ...]:
@@ -145,14 +183,11 @@ def applying(network: Any, interventions: Intervention | Iterable[Intervention])
     UnfiredInterventionError
         On leaving without an exception, if an intervention never fired.
     """
-    single = isinstance(interventions, Intervention)
-    interventions = [interventions] if single else list(interventions)
+    interventions = as_interventions(interventions)
     sites = sites_of(network)
     clock = clock_of(network)
     fired = [0] * len(interventions)
     for intervention in interventions:
-        if not isinstance(intervention, Intervention):
-            raise InterventionError(f"Not an Intervention: {intervention!r}.")
         intervention.address.check(sites)
 
     def hook_of(number: int, intervention: Intervention):
@@ -162,6 +197,7 @@ def applying(network: Any, interventions: Intervention | Iterable[Intervention])
             if not intervention.address.covers(clock.step, clock.tick):
                 return None
             fired[number] += 1
+            check_rank(intervention.address.site, tensor, dims)
             return intervention.apply(
                 tensor, dims or tuple(f"dim{i}" for i in range(tensor.ndim - 1))
             )

@@ -2,9 +2,25 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from importlib import import_module
+from types import ModuleType
 from typing import Any
+
+
+class _LazyPackage(ModuleType):
+    """A package whose public names win over its modules of the same spelling.
+
+    Importing a module binds it in its package: without this, ``analyses.plan_probes`` would be the
+    function at first and the module ever after.
+    """
+
+    _public_names: Mapping[str, str]
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not (isinstance(value, ModuleType) and self._public_names.get(name)):
+            super().__setattr__(name, value)
 
 
 def lazy_names(
@@ -18,8 +34,12 @@ def lazy_names(
         ``__name__`` of the package.
     names
         Public name → the module that defines it, relative to the package (``"store"``). A module is
-        exported itself under its own name with the value ``""``.
+        exported itself under its own name with the value ``""``. A name may be spelt like its
+        module: ``package.name`` is then what the module defines, never the module.
     """
+    module = sys.modules[package]
+    module.__dict__["_public_names"] = names
+    module.__class__ = _LazyPackage
 
     def __getattr__(name: str) -> Any:
         if name not in names:

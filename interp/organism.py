@@ -109,9 +109,20 @@ class Organism(Protocol):
     what the organism is (name, weights' sha256, configuration) that stores keep.
     """
 
-    name: str
-    network: Network
-    observation_dims: tuple[str, ...]
+    @property
+    def name(self) -> str:
+        """Return the organism's name."""
+        ...
+
+    @property
+    def network(self) -> Network:
+        """Return its network."""
+        ...
+
+    @property
+    def observation_dims(self) -> tuple[str, ...]:
+        """Return the names of the dims of one observation."""
+        ...
 
     @property
     def sites(self) -> Mapping[str, tuple[str, ...]]:

@@ -16,8 +16,9 @@ import numpy as np
 from interp.episodes import DEFAULT_BATCH, block_steps, run_variables
 from interp.errors import InputError, UnfiredInterventionError
 from interp.hooks import clock_of
-from interp.interventions import Intervention, applying
+from interp.interventions import Intervention, applying, as_interventions
 from interp.organism import Organism, Tasks
+from interp.rollout import check_batch_size, check_options
 from interp.store import open_store
 from interp.store_create import create_store
 from interp.store_layout import StoreSpec, default_block, step_bytes
@@ -116,10 +117,12 @@ def record(
         interp.record(organism, organism.tasks("test", 500), "run.zarr", sites=["layers.*.h"])
         run = interp.open_store("run.zarr")
     """
-    if thinking_steps < 0 or temperature < 0:
+    check_options(thinking_steps, seed, temperature)
+    if not hasattr(organism, "describe"):
         raise InputError(
-            f"thinking_steps and temperature must be ≥ 0, got {thinking_steps} and {temperature}."
+            f"A {type(organism).__name__} is no organism; see interp.organism.Organism, or organisms.load."
         )
+    interventions = as_interventions(interventions)
     identity = {
         **organism.describe(),
         "kind": "closed loop",
@@ -218,13 +221,11 @@ def _spec(
     batch_size: int | None,
     identity: dict[str, Any],
 ) -> StoreSpec:
-    names = [sites] if isinstance(sites, str) else list(sites or ())
-    variables = run_variables(organism, tasks, names, dtype)
+    variables = run_variables(organism, tasks, () if sites is None else sites, dtype)
     if batch_size is None:
         total = sum(step_bytes(v) for v in variables.values())
         batch_size = default_block(total, len(tasks), DEFAULT_BATCH)
-    if batch_size < 1:
-        raise InputError(f"batch_size must be ≥ 1, got {batch_size}.")
+    check_batch_size(batch_size)
     kept = {name: list(v.dims[2:]) for name, v in variables.items() if name not in ALWAYS}
     return StoreSpec(
         level_ids=tuple(str(name) for name in tasks.ids),
@@ -297,7 +298,6 @@ def _checked_interventions(
 
     Yields a function that notes, in the store, which have fired so far.
     """
-    interventions = list(interventions)
     network: Any = organism.network
     clock = clock_of(network)
     noted = list(writer.attributes.get("interventions_fired", [False] * len(interventions)))

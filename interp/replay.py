@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -33,7 +34,8 @@ def replay(
     network
         See `interp.organism.Network`. Gradients are off.
     observations
-        ``(step, batch, *observation dims)``, array, tensor or DataArray.
+        ``(step, batch, *observation dims)``, array, tensor or DataArray, in the units of the world
+        (for RGB 0 to 255, whatever the dtype: the network scales them).
     episode_starts
         ``(step, batch)`` bool; the recurrent state of these rows is reset before the step. None
         means that only the first step starts an episode.
@@ -55,12 +57,17 @@ def replay(
     UnknownSiteError, AddressError, InterventionError
         As `interp.capture.Capture` and `interp.interventions.applying`.
     InputError
-        If the observations are empty, not finite or of the wrong rank, or `episode_starts` does not
-        match them.
+        If the observations are no numbers, empty, not finite or of the wrong rank, a DataArray's dims
+        are in another order, or `episode_starts` does not match them.
     """
     import xarray as xr
 
-    observations = _as_tensor(observations)
+    if isinstance(observations, xr.DataArray) and "step" in observations.dims[1:]:
+        raise InputError(
+            f"observations have the dims {observations.dims}; step comes first: "
+            "observations.transpose('step', 'episode', ...)."
+        )
+    observations = _as_tensor(observations, "observations")
     if observations.ndim < 3 or 0 in observations.shape:
         raise InputError(
             f"observations must be (step, batch, …) and not empty, got {tuple(observations.shape)}."
@@ -68,14 +75,17 @@ def replay(
     if observations.is_floating_point() and not observations.isfinite().all():
         raise InputError("observations are not finite.")
     if episode_starts is not None:
-        episode_starts = _as_tensor(episode_starts).bool()
+        episode_starts = _as_tensor(episode_starts, "episode_starts").bool()
         if episode_starts.shape != observations.shape[:2]:
             raise InputError(
                 f"episode_starts {tuple(episode_starts.shape)} does not match the (step, batch) of "
                 f"observations, {tuple(observations.shape[:2])}."
             )
+    if isinstance(first_step, bool) or not isinstance(first_step, Integral):
+        raise InputError(f"first_step is an integer, got {first_step!r}.")
     device = next((parameter.device for parameter in network.parameters()), torch.device("cpu"))
-    chosen = select_sites(sites, network.hook_dict)
+    known = sites_of(network)
+    chosen = select_sites(sites, known)
     with (
         torch.inference_mode(),
         applying(network, interventions),
@@ -84,7 +94,6 @@ def replay(
     ):
         starts = None if episode_starts is None else episode_starts.to(device)
         output = network(observations.to(device), None, starts)
-    known = sites_of(network)
     data = {
         site: (("step", "batch", *known[site]), to_numpy(t))
         for site, t in capture.stacked().items()
@@ -94,7 +103,13 @@ def replay(
     return xr.Dataset(data, coords={"step": first_step + np.arange(len(observations))})
 
 
-def _as_tensor(values: Any) -> torch.Tensor:
+def _as_tensor(values: Any, name: str) -> torch.Tensor:
     if isinstance(values, torch.Tensor):
         return values
-    return torch.from_numpy(np.ascontiguousarray(np.asarray(values)))
+    try:
+        array = np.asarray(values)
+        if array.dtype.kind not in "buif":
+            raise TypeError(f"dtype {array.dtype}")
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{name} are no array of numbers ({error}).") from None
+    return torch.from_numpy(np.ascontiguousarray(array, array.dtype.newbyteorder("=")))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -119,8 +119,14 @@ def check_options(thinking_steps: int, seed: int, temperature: float) -> None:
     for name, value in (("thinking_steps", thinking_steps), ("seed", seed)):
         if isinstance(value, bool) or not isinstance(value, Integral) or value < 0:
             raise InputError(f"{name} must be an integer ≥ 0, got {value!r}.")
-    if not 0 <= temperature < float("inf"):
+    if not isinstance(temperature, Real) or not 0 <= temperature < float("inf"):
         raise InputError(f"temperature must be finite and ≥ 0, got {temperature!r}.")
+
+
+def check_batch_size(batch_size: int) -> None:
+    """Raise InputError unless it is an integer of at least 1."""
+    if isinstance(batch_size, bool) or not isinstance(batch_size, Integral) or batch_size < 1:
+        raise InputError(f"batch_size must be an integer ≥ 1, got {batch_size!r}.")
 
 
 def _device(network: Any) -> torch.device:

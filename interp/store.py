@@ -15,7 +15,7 @@ import xarray as xr
 from xarray.backends import BackendArray, BackendEntrypoint
 from xarray.core import indexing
 
-from interp.errors import StoreCorruptError, StoreIncompleteError
+from interp.errors import StoreCorruptError, StoreError, StoreIncompleteError
 from interp.store_layout import SCHEMA, StoreSpec
 from interp.store_location import Location, StorePath, open_group
 from interp.variables import Variable
@@ -55,7 +55,8 @@ def open_store(
     Raises
     ------
     StoreError
-        If there is no store, or not one that this version reads.
+        If there is no store, or not one that this version reads; also from reading values later, if
+        the store is gone by then.
     StoreIncompleteError
         If the recording was not finished.
     StoreCorruptError
@@ -153,6 +154,9 @@ class StoreArray(BackendArray):
             read = self._array.__getitem__
 
         def checked(selection: tuple[Any, ...]) -> Any:
+            local = self._location.local
+            if local is not None and not local.exists():  # else all of it would read as padding
+                raise StoreError(f"{self._location.name} is gone; it was there when it was opened.")
             try:
                 return read(selection)
             except (IndexError, MemoryError):

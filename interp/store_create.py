@@ -117,7 +117,10 @@ def _existing(
 def _anything(location: Location, options: dict[str, Any] | None) -> bool:
     import fsspec
 
-    fs, path = fsspec.core.url_to_fs(location.name, **(options or {}))
+    try:
+        fs, path = fsspec.core.url_to_fs(location.name, **(options or {}))
+    except (ValueError, ImportError) as error:  # no such protocol, or its package is missing
+        raise StoreError(f"{location.name} cannot be reached: {error}") from error
     return fs.exists(f"{path}/zarr.json")
 
 

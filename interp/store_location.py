@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
-from interp.errors import StoreCorruptError, StoreError, nearest
+from interp.errors import InputError, StoreCorruptError, StoreError, nearest
 from interp.store_layout import SCHEMA
 
 if TYPE_CHECKING:
@@ -31,7 +31,15 @@ class Location:
 
     @classmethod
     def of(cls, path: StorePath) -> Location:
-        """Parse a path or URL; ``file://`` URLs are local paths."""
+        """Parse a path or URL; ``file://`` URLs are local paths.
+
+        Raises
+        ------
+        InputError
+            If it is neither.
+        """
+        if not isinstance(path, str | os.PathLike) or not os.fspath(path):
+            raise InputError(f"A store is given by its path or URL, not {path!r:.80}.")
         text = os.fspath(path)
         if text.startswith("file://"):
             text = unquote(urlsplit(text).path)
@@ -44,7 +52,13 @@ class Location:
         from zarr.storage import FsspecStore, LocalStore, ZipStore
 
         if self.local is None:
-            return FsspecStore.from_url(self.name, storage_options=options, read_only=read_only)
+            try:
+                return FsspecStore.from_url(self.name, storage_options=options, read_only=read_only)
+            except (
+                ValueError,
+                ImportError,
+            ) as error:  # no such protocol, or its package is missing
+                raise StoreError(f"{self.name} cannot be reached: {error}") from error
         if read_only and self.local.is_file():
             return ZipStore(self.local, mode="r")
         return LocalStore(self.local, read_only=read_only)
@@ -73,6 +87,8 @@ def open_group(location: Location, options: dict[str, Any] | None = None) -> zar
         group = zarr.open_group(store, mode="r", zarr_format=3)
     except (ContainsArrayError, NodeTypeValidationError):
         raise StoreError(f"{name} is a zarr array, not a mesascope store.") from None
+    except StoreError:
+        raise
     except GroupNotFoundError:
         what = "There is no store at" if local is None else "There is no zarr group in"
         raise StoreError(f"{what} {name}.") from None

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import IO
 
-from interp.errors import StoreLockedError
+from interp.errors import StoreError, StoreLockedError
 
 # Stores without a local path (memory://, s3://): writers of this process only.
 _held_here: set[str] = set()
@@ -34,6 +34,8 @@ class StoreLock:
     ------
     StoreLockedError
         At once, if another writer holds the store; names its process and host.
+    StoreError
+        If nothing can be written there.
     """
 
     def __init__(self, name: str, folder: Path | None):
@@ -61,9 +63,12 @@ class StoreLock:
             _held_here.add(self.name)
             self._key = self.name
             return
-        self.path.parent.mkdir(parents=True, exist_ok=True)
         while True:
-            file = open(self.path, "a+", encoding="utf-8")
+            try:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                file = open(self.path, "a+", encoding="utf-8")
+            except OSError as error:
+                raise StoreError(f"{self.name} cannot be written: {error}.") from error
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:

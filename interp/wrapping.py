@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from interp.errors import InputError, UnknownNameError
-from interp.hooks import HookedNetwork, SitePoint, refuse_compiled
+from interp.hooks import HookedNetwork, SitePoint, has_hook_points, refuse_compiled
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Site:
     dims
         Names of the output's dims after the batch; may be left empty.
     output
-        Position of the tensor in the submodule's output if that is a tuple (an LSTM's, say).
+        Position of the tensor in the submodule's output if that is a tuple or list (an LSTM's, say).
     ticks
         Whether the submodule is called repeatedly within one forward (a looped block).
     """
@@ -51,6 +51,10 @@ class WrappedNetwork(HookedNetwork):
         submodules = dict(module.named_modules())
         self._firings: dict[str, int] = {}
         for name, site in sites.items():
+            if not isinstance(name, str) or not isinstance(site, Site):
+                raise InputError(
+                    f"The site {name!r} is given as {site!r}: a Site or a module's name."
+                )
             if site.module not in submodules:
                 raise UnknownNameError("submodule", site.module, submodules)
             point = SitePoint(*site.dims, ticks=site.ticks)
@@ -68,7 +72,11 @@ class WrappedNetwork(HookedNetwork):
             if not hasattr(holder, parent):
                 holder.add_module(parent, torch.nn.Module())
             holder = getattr(holder, parent)
-        if not leaf or hasattr(holder, leaf):
+            if not isinstance(holder, torch.nn.Module):
+                raise InputError(f"The site name {name!r} is taken: {parent!r} is an attribute.")
+        # `setup` makes the last two, after all sites are there.
+        taken = hasattr(holder, leaf) or leaf in (*dir(type(holder)), "hook_dict", "mod_dict")
+        if not leaf or taken:
             raise InputError(f"The site name {name!r} is taken or empty; choose another.")
         holder.add_module(leaf, point)
 
@@ -82,7 +90,16 @@ class WrappedNetwork(HookedNetwork):
                     f"The site {name!r} fired twice in one forward; declare it with ticks=True."
                 )
             self._firings[name] = tick + 1
-            tensor = output if site.output is None else output[site.output]
+            tensor = output
+            if site.output is not None:
+                if not isinstance(output, tuple | list) or not -len(output) <= site.output < len(
+                    output
+                ):
+                    raise InputError(
+                        f"The output of {site.module!r} has no part {site.output}: it is a "
+                        f"{type(output).__name__}; parts are those of a tuple or list."
+                    )
+                tensor = output[site.output]
             if not isinstance(tensor, torch.Tensor):
                 raise InputError(
                     f"The output of {site.module!r} is a {type(tensor).__name__}, not a tensor; "
@@ -136,7 +153,8 @@ def wrap(
     UnknownNameError
         If a submodule does not exist; names the nearest.
     InputError
-        If the module is compiled, a site fires more often than declared, or is no tensor.
+        If the module is compiled or has hook points already; when it runs, if a site fires more
+        often than declared, or is no tensor.
 
     Examples
     --------
@@ -146,9 +164,18 @@ def wrap(
     >>> cache["1"].shape                         # (step, batch, unit)
     torch.Size([1, 2, 4])
     """
+    if not isinstance(module, torch.nn.Module):
+        raise InputError(f"wrap takes a torch.nn.Module, not a {type(module).__name__}.")
     refuse_compiled(module)
+    # Wrapping would rename their hook points, and break whoever uses them under the old names.
+    if has_hook_points(module):
+        raise InputError(
+            f"{type(module).__name__} has hook points already: use it as it is, without wrap."
+        )
     if isinstance(sites, str):
         sites = [sites]
+    if not isinstance(sites, Iterable):
+        raise InputError(f"sites are names of submodules, or names and Sites; got {sites!r}.")
     named = sites if isinstance(sites, Mapping) else {name: name for name in sites}
     return WrappedNetwork(
         module, {name: Site(s) if isinstance(s, str) else s for name, s in named.items()}

@@ -42,6 +42,7 @@ class Organism(ABC):
     """
 
     observation_dims: tuple[str, ...]
+    network: Any  # a HookedNetwork that is an `interp.organism.Network` too
 
     def __init__(self, network: HookedNetwork, card: Card):
         refuse_compiled(network)
@@ -119,7 +120,7 @@ class Organism(ABC):
         temperature
             0 acts greedily.
         batch_size
-            Episodes side by side; decides the speed, not the result.
+            Episodes side by side; decides the speed, not the result (but for the last bits of floats).
 
         Returns
         -------

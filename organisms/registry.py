@@ -8,7 +8,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from interp.errors import AssetError, CheckpointError, UnknownNameError
+from interp.errors import AssetError, CheckpointError, InputError, UnknownNameError
 from organisms.assets import data_folder, file_sha256
 from organisms.card import Card
 
@@ -47,9 +47,10 @@ def load(name_or_path: str | os.PathLike, device: Any = None) -> Organism:
     ----------
     name_or_path
         A name (see `names`), or a folder: one that `Organism.save` wrote (``card.json`` and
-        weights), or a released checkpoint (``model`` and ``cfg.json``).
+        weights), or a released checkpoint (``model`` and ``cfg.json``). A name wins over a folder
+        that is called the same (write ``"./NAME"``), a card over a checkpoint beside it.
     device
-        Where its weights go; default the CPU.
+        Where its weights go, as in torch (``"cuda"``); default the CPU.
 
     Returns
     -------
@@ -64,28 +65,38 @@ def load(name_or_path: str | os.PathLike, device: Any = None) -> Organism:
         If its files have to be fetched and cannot be: says what to fetch and where to put it.
     CheckpointError
         If its files are truncated, of the wrong shape, not finite, or not the ones on the card.
+    InputError
+        If `name_or_path` is neither, or there is no such device here.
 
     Examples
     --------
     >>> load("sokoban-drc-small-v0").sites["layers.2.h"]
     ('tick', 'channel', 'y', 'x')
     """
-    name = os.fspath(name_or_path)
+    name = os.fspath(name_or_path) if isinstance(name_or_path, str | os.PathLike) else ""
+    if not isinstance(name, str) or not name:
+        raise InputError(f"An organism is loaded by its name or folder, not {name_or_path!r:.80}.")
+    folder = Path(name).expanduser()
     if name in shipped():
         organism = _from_folder(shipped()[name])
     elif name in _released():
         module = import_module(FAMILIES[_released()[name]])
         organism = module.from_released(module.fetch_released(name), name)
-    elif Path(name).is_dir():
-        organism = _from_folder(Path(name))
-    elif os.sep in name or Path(name).exists():
+    elif folder.is_dir():
+        organism = _from_folder(folder)
+    elif os.sep in name or folder.exists():
         raise AssetError(
             f"{name!r} is not a folder. Give the folder of a saved organism (card.json) or of a "
             "released checkpoint (model, cfg.json)."
         )
     else:
         raise UnknownNameError("organism", name, names())
-    return organism if device is None else organism.to(device)
+    if device is None:
+        return organism
+    try:
+        return organism.to(device)
+    except (RuntimeError, AssertionError, TypeError) as error:
+        raise InputError(f"The device {device!r} cannot be used: {error}") from error
 
 
 def family_concepts(family: str) -> Mapping[str, Concept]:

@@ -313,3 +313,16 @@ def test_evaluate_writes_the_card_once(folder, levels, capsys):
     assert result.quantity == "solve rate" and result.n == 2
     assert result.command.startswith(f"mesascope evaluate {folder}")
     assert result.low <= result.value <= result.high
+
+
+def test_one_level_has_no_interval_and_json_says_null(folder, levels, capsys):
+    arguments = ["evaluate", folder, "--split", levels, "--n", "1", "--json", "--no-progress"]
+    assert main(arguments) == 0
+    [row] = json.loads(capsys.readouterr().out)["results"]
+    assert row["solve_rate"]["low"] is None and row["solve_rate"]["value"] in (0.0, 1.0)
+
+
+def test_a_card_that_is_not_there_is_missed_before_the_run(levels, monkeypatch, capsys):
+    monkeypatch.setattr(organisms, "load", lambda name, device: None)
+    assert main(["evaluate", "far-drc33-bkynosqi", "--split", levels, "--card"]) == 2
+    assert "no card" in capsys.readouterr().err

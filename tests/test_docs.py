@@ -13,7 +13,7 @@ import pytest
 from analyses.cli import main
 
 ROOT = Path(__file__).parents[1]
-PAGES = ("index", "recording", "interventions", "own-model", "command-line")
+PAGES = ("../README", "index", "recording", "interventions", "own-model", "command-line")
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -32,7 +32,7 @@ def test_code_blocks_run(page, tmp_path, monkeypatch):
     if named - shipped:
         pytest.skip(f"not shipped yet: {', '.join(sorted(named - shipped))}")
     monkeypatch.chdir(tmp_path)
-    module = ModuleType(f"docs_{page}")
+    module = ModuleType(f"docs_{Path(page).name}")
     monkeypatch.setitem(sys.modules, module.__name__, module)  # dataclasses look it up there
     for language, code, line in found:
         if language == "python":

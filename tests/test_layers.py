@@ -77,3 +77,12 @@ def test_misspelt_public_names_suggest():
     assert set(interp.__all__) == set(dir(interp))
     for name in interp.__all__:
         assert getattr(interp, name) is not None
+
+
+@pytest.mark.parametrize("package", ALLOWED)
+def test_type_checkers_see_the_same_names(package):
+    module = __import__(package)
+    tree = ast.parse((ROOT / package / "__init__.py").read_text())
+    [block] = [node for node in tree.body if isinstance(node, ast.If)]
+    seen = {alias.asname or alias.name for node in block.body for alias in node.names}
+    assert seen == set(module.__all__)

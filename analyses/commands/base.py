@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,8 +24,16 @@ class Command:
 
 
 def print_json(record: Any) -> None:
-    """Print a record as JSON (RFC 8259: no NaN; what JSON lacks is written as text)."""
-    print(json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False, default=str))
+    """Print a record as JSON (RFC 8259: what is not finite is null; what JSON lacks is text)."""
+    print(json.dumps(_finite(record), indent=2, ensure_ascii=False, allow_nan=False, default=str))
+
+
+def _finite(record: Any) -> Any:
+    if isinstance(record, Mapping):
+        return {key: _finite(value) for key, value in record.items()}
+    if isinstance(record, list | tuple):
+        return [_finite(value) for value in record]
+    return None if isinstance(record, float) and not math.isfinite(record) else record
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[Any]], right: Iterable[int] = ()) -> str:

@@ -116,8 +116,8 @@ class Evaluate(Command):
     """Name of an organism, or the folder of one."""
     split: str = "test"
     """train or test (generated), a Boxoban set (boxoban-unfiltered-test), or a level file."""
-    n: int = 1000
-    """How many levels."""
+    n: OptionalInt = None
+    """How many levels; all of a file or a published set if left out."""
     thinking: tuple[int, ...] = (0,)
     """Numbers of thinking steps; gains are over 0, which is always run."""
     seed: int = 0
@@ -139,6 +139,9 @@ class Evaluate(Command):
         from analyses.thinking_time import thinking_time
 
         organism = organisms.load(self.name, self.device)
+        path = organisms.shipped().get(self.name, Path(self.name)) / "card.json"
+        if self.card:
+            organisms.Card.read(path)  # before hours of running, not after
         result = thinking_time(
             organism,
             organism.tasks(self.split, self.n, self.seed),
@@ -149,7 +152,6 @@ class Evaluate(Command):
         )
         rows = solve_rates(result)
         if self.card:
-            path = organisms.shipped().get(self.name, Path(self.name)) / "card.json"
             organisms.Card.read(path).with_results(self._results(rows)).write(path)
         if self.json:
             keep = ("organism", "n_episodes", "confidence", "intervals", "seed", "max_steps")
@@ -176,7 +178,7 @@ class Evaluate(Command):
                 condition=f"{self.split}, {row['thinking_steps']} thinking steps, greedy",
                 **row["solve_rate"],
                 n=row["n"],
-                command=f"mesascope evaluate {self.name} --split {self.split} --n {self.n} "
+                command=f"mesascope evaluate {self.name} --split {self.split} --n {row['n']} "
                 f"--seed {self.seed} --thinking {row['thinking_steps']}",
             )
             for row in rows

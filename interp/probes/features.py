@@ -9,8 +9,9 @@ on a board of a single square.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 
 import numpy as np
 import xarray as xr
@@ -36,9 +37,9 @@ def site_names(data: xr.Dataset) -> list[str]:
 
 
 def choose_sites(
-    data: xr.Dataset, sites: str | list[str] | tuple[str, ...] | None, per_square: bool
+    data: xr.Dataset, sites: str | Iterable[str] | None, per_square: bool
 ) -> list[str]:
-    """The sites to probe: those named, or all that have a square for each label."""
+    """The sites to probe: those that names or globs mean, or all that have a square for each label."""
     known = site_names(data)
     if sites is None:
         chosen = [s for s in known if not per_square or {"y", "x"} <= set(data[s].dims)]
@@ -48,10 +49,13 @@ def choose_sites(
                 f"recorded: {known or 'none'}."
             )
         return chosen
-    chosen = [sites] if isinstance(sites, str) else list(sites)
+    chosen = []
+    for name in [sites] if isinstance(sites, str) else sites:
+        matches = [site for site in known if site == name or fnmatchcase(site, str(name))]
+        if not matches:
+            raise UnknownSiteError(name, known)
+        chosen += matches
     for site in chosen:
-        if site not in known:
-            raise UnknownSiteError(site, known)
         if per_square and not {"y", "x"} <= set(data[site].dims):
             raise InputError(
                 f"The target has one label per square, but site {site!r} has dims "

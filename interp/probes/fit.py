@@ -70,7 +70,7 @@ def fit_probes(
         `data` that returns one, or the name of a variable. Int labels index the classes (−1 =
         leave out); float labels without classes are regressed on (NaN = leave out).
     sites
-        Names of sites; None for every recorded site that fits the target.
+        Names or globs of sites; None for every recorded site that fits the target.
     kind
         ``"logistic"``: multinomial logistic regression with an L2 penalty, on a seeded sample of
         training squares. ``"ridge"``: least squares with an L2 penalty on every training square

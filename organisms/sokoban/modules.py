@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from numbers import Integral
 from typing import cast
 
 import numpy as np
@@ -29,6 +30,8 @@ def as_generator(seed: int | torch.Generator) -> torch.Generator:
     """Return `seed` itself if it is a generator, else a new CPU generator seeded with it."""
     if isinstance(seed, torch.Generator):
         return seed
+    if isinstance(seed, bool) or not isinstance(seed, Integral) or seed < 0:
+        raise InputError(f"seed is an integer of at least 0, got {seed!r}.")
     return torch.Generator().manual_seed(int(seed))
 
 

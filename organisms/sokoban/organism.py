@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -59,7 +59,10 @@ class SokobanOrganism(Organism):
             )
 
     def tasks(
-        self, split: str | os.PathLike | Levels = "test", n: int | None = None, seed: int = 0
+        self,
+        split: str | os.PathLike | Levels | Iterable[str] = "test",
+        n: int | None = None,
+        seed: int = 0,
     ) -> Levels:
         """Return levels: ``"train"`` or ``"test"`` of our generator, a Boxoban set, a file, or text.
 

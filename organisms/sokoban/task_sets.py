@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
+from numbers import Integral
 from pathlib import Path
 
 from interp.errors import InputError, UnknownNameError
@@ -19,7 +21,7 @@ def split_names() -> list[str]:
 
 
 def find_levels(
-    split: str | os.PathLike | Levels,
+    split: str | os.PathLike | Levels | Iterable[str],
     n: int | None = None,
     seed: int = 0,
     *,
@@ -33,7 +35,7 @@ def find_levels(
     split
         ``"train"`` or ``"test"`` of our own generator (no room of one occurs in the other), the
         name of a Boxoban set (``"boxoban-medium-valid"``), the path of a level file, the text of
-        levels, or levels themselves.
+        levels or a list of such texts, or levels themselves.
     n
         How many; all of a file or a published set if left out, needed for generated levels.
     seed
@@ -46,7 +48,7 @@ def find_levels(
     UnknownNameError
         If it is no name, no file and no level text.
     InputError
-        If there are fewer levels than asked for.
+        If there are fewer levels than asked for, or an argument is of a wrong kind.
     LevelError
         If a level is malformed.
 
@@ -55,21 +57,30 @@ def find_levels(
     >>> find_levels("#####\n#@$.#\n#####").texts
     ['#####\n#@$.#\n#####']
     """
+    for what, number, least in (("n", n, 1), ("seed", seed, 0)):
+        if number is None and what == "n":
+            continue
+        if isinstance(number, bool) or not isinstance(number, Integral) or number < least:
+            raise InputError(f"{what} is an integer of at least {least}, got {number!r}.")
     if isinstance(split, Levels):
         return _first(split, n, "the levels given")
+    if isinstance(split, list | tuple) and all(isinstance(text, str) for text in split):
+        return _first(parse_levels("\n\n".join(split)), n, "the texts")
+    if isinstance(split, bytes) or not isinstance(split, str | os.PathLike):
+        raise InputError(
+            f"Levels are given by the name of a split, a file, texts or Levels, not {split!r:.80}."
+        )
     name = os.fspath(split)
-    if n is not None and n < 1:
-        raise InputError(f"n is at least 1, got {n}.")
     if name in GENERATED:
         if n is None:
             raise InputError(f"The generator has no end: say how many {name!r} levels (n=…).")
         return generate(n, size=size, n_boxes=n_boxes, seed=seed, split=name)
     if name in boxoban.names():
         return boxoban.load_boxoban(name, n, seed)
-    if "\n" in name or "#" in name:
-        return _first(parse_levels(name), n, "the text")
-    if Path(name).is_file():
+    if "\n" not in name and Path(name).is_file():
         return _first(read_levels(name), n, name)
+    if isinstance(split, str) and ("\n" in name or "#" in name):
+        return _first(parse_levels(name), n, "the text")
     raise UnknownNameError("split or level file", name, split_names())
 
 

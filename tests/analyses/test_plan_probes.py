@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import xarray as xr
 
 from analyses.plan_probes import best_cells, last_tick, plan_probes, plot_plan_probes
 from interp.errors import InputError, UnknownNameError, UnknownSiteError
@@ -79,8 +80,22 @@ def test_bad_input():
         plan_probes(run, concepts=[PLAN], sites=["hh"], untrained=None, **OPTIONS)
     with pytest.raises(InputError):
         plan_probes(run, concepts=[], untrained=None, **OPTIONS)
+    with pytest.raises(InputError, match="Concept"):
+        plan_probes(run, concepts=[None], untrained=None, **OPTIONS)
+    with pytest.raises(InputError, match="untrained"):
+        plan_probes(run, concepts=[PLAN], untrained=3, **OPTIONS)
+    with pytest.raises(InputError, match="no organism, store or run"):
+        plan_probes(None, concepts=[PLAN], **OPTIONS)
     with pytest.raises(InputError, match="tasks"):
         plan_probes(run, tasks=["a"], concepts=[PLAN], **OPTIONS)
+
+
+def test_one_thing_needs_no_list_and_sites_may_be_globs():
+    run = planted_run(strength(0, 3))
+    options = {**OPTIONS, "untrained": None}
+    one = plan_probes(run, None, PLAN, sites="[h]", receptive_fields=1, **options)
+    several = plan_probes(run, None, [PLAN], sites=["h"], receptive_fields=[1], **options)
+    xr.testing.assert_identical(one, several)
 
 
 def test_the_figure_has_a_bar_for_each_source(found):
@@ -99,3 +114,10 @@ def test_a_run_that_notes_its_network_is_a_run():
     run = planted_run(strength(0, 3)).assign_attrs(network={"kind": "drc"}, organism="elsewhere")
     result = plan_probes(run, concepts=[PLAN], untrained=None, receptive_fields=[1], **OPTIONS)
     assert bool(result.found.sel(concept="plan"))
+
+
+def test_a_missing_untrained_control_is_said():
+    run = planted_run(strength(0, 3), n_episodes=20)
+    with pytest.warns(UserWarning, match="No untrained control"):
+        result = plan_probes(run, concepts=[PLAN], receptive_fields=[1], **OPTIONS)
+    assert "untrained" not in result.source.values

@@ -39,7 +39,7 @@ def test_only_p_columns_are_written_as_powers():
 def test_the_share_of_steps_in_failed_episodes():
     import xarray as xr
 
-    from analyses.study import _failed_share
+    from analyses.study_page import _failed_share
 
     dims = ("source", "thinking", "episode")
     thinking = xr.Dataset(

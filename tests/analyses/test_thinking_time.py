@@ -71,6 +71,14 @@ def test_the_effect_is_paired():
 def test_bad_input():
     with pytest.raises(InputError, match="≥ 0"):
         thinking_time(Thinker(1, 1), TASKS, (-1,), progress=False)
+    for times in ((1.5,), "12", (True,)):
+        with pytest.raises(InputError, match="integers"):
+            thinking_time(Thinker(1, 1), TASKS, times, progress=False)
+    for stranger in (None, "run.zarr"):
+        with pytest.raises(InputError, match="runs an organism"):
+            thinking_time(stranger, TASKS, progress=False)
+    with pytest.raises(InputError, match="no tasks"):
+        thinking_time(Thinker(1, 1), None, progress=False)
     with pytest.raises(InputError, match="no tasks"):
         thinking_time(Thinker(1, 1), TASKS[0:0], progress=False)
     with pytest.raises(InputError, match="controls"):

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 
 from interp.addresses import Address
@@ -45,3 +46,25 @@ def test_check_names_what_exists():
     with pytest.raises(AddressError):
         Address("layers.0.h", index={"tick": 0}).check(SITES)
     Address("layers.0.h", step=0, tick=1, index={"x": slice(1, 2)}).check(SITES)
+
+
+def test_labels_of_numpy_are_integers_too():
+    plain = Address("encoder", step=(0, 2), index={"x": slice(1, 3), "y": 4})
+    numpy = Address(
+        "encoder",
+        step=np.array([0, 2]),
+        index={"x": slice(np.int64(1), np.int64(3)), "y": np.int32(4)},
+    )
+    assert numpy == plain and repr(numpy) == repr(plain)
+
+
+@pytest.mark.parametrize("tick", [-1, slice(-2, None), (0, -1)])
+def test_ticks_have_no_last(tick):
+    with pytest.raises(AddressError, match="count from 0"):
+        Address("layers.0.h", tick=tick)
+
+
+@pytest.mark.parametrize("index", [None, [1], "y"])
+def test_an_index_is_a_mapping(index):
+    with pytest.raises(AddressError, match="give dims and positions"):
+        Address("encoder", index=index)

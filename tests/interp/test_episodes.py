@@ -123,3 +123,40 @@ def test_bad_input_is_refused():
 def test_a_network_that_is_not_finite_is_refused():
     with pytest.raises(InputError, match="not finite at step 0"):
         run_episodes(ToyOrganism(bias=float("nan")), TASKS)
+
+
+def test_a_dataarray_in_another_order_is_refused():
+    organism = ToyOrganism()
+    seen = run_episodes(organism, TASKS).observation.isel(step=slice(0, 2))
+    with pytest.raises(InputError, match="transpose"):
+        replay(organism.network, seen)
+    ordered = seen.transpose("step", "episode", ...)
+    value = replay(organism.network, ordered)["value"]
+    assert np.array_equal(value, replay(organism.network, ordered.values)["value"])
+
+
+@pytest.mark.parametrize("observations", [None, "ab", [[1], [1, 2]], np.array([[[1j]]])])
+def test_observations_that_are_no_numbers_are_refused(observations):
+    with pytest.raises(InputError, match="no array of numbers"):
+        replay(ToyOrganism().network, observations)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"temperature": None},
+        {"batch_size": 1.5},
+        {"batch_size": None},
+        {"dtype": "foo"},
+        {"sites": 3},
+    ],
+)
+def test_options_of_a_wrong_kind_are_refused(options):
+    with pytest.raises(InputError):
+        run_episodes(ToyOrganism(), TASKS, **options)
+
+
+@pytest.mark.parametrize("tasks", [None, "test", ["#####"]])
+def test_what_is_no_set_of_tasks_is_refused(tasks):
+    with pytest.raises(InputError, match="no set of tasks"):
+        run_episodes(ToyOrganism(), tasks)

@@ -1,8 +1,10 @@
 import numpy as np
 import pytest
 import torch
+import xarray as xr
 
 from interp.addresses import Address
+from interp.episodes import run_episodes
 from interp.errors import (
     AddressError,
     InterventionError,
@@ -136,11 +138,39 @@ def test_the_runs_own_error_is_not_hidden_by_an_unfired_one():
 
 
 def test_closed_loop_unfired_is_counted_over_all_blocks():
-    from interp.episodes import run_episodes
-
     organism, tasks = ToyOrganism(), ToyTasks((1, 1, 6))
     late = [Intervention(Address("h", step=4), "scale", 1.0)]
     run = run_episodes(organism, tasks, interventions=late, batch_size=2)
     assert run.length.values.tolist() == [1, 1, 6]
     with pytest.raises(UnfiredInterventionError):
         run_episodes(organism, tasks[0:2], interventions=late, batch_size=2)
+
+
+@pytest.mark.parametrize(
+    "value", ["a", [1, "a"], 1j, torch.tensor(1j), [[1], [1, 2]], object(), float("inf"), 1e300]
+)
+def test_values_that_are_no_numbers_raise(value):
+    with pytest.raises(InterventionError):
+        Intervention(Address("h"), "add", value)
+
+
+def test_values_of_any_kind_of_array():
+    array = np.array([3.0, 2.0, 1.0])
+    for value in (array[::-1], array[::-1].astype(">f4"), xr.DataArray(array[::-1]), (1, 2, 3)):
+        assert Intervention(Address("h"), "add", value).value.tolist() == [1, 2, 3]
+
+
+@pytest.mark.parametrize("address", ["h", None])
+def test_an_address_is_an_address(address):
+    with pytest.raises(InterventionError, match="Address"):
+        Intervention(address, "zero")
+
+
+def test_one_intervention_needs_no_list_and_anything_else_raises():
+    organism, tasks = ToyOrganism(), ToyTasks((2, 3))
+    zero = Intervention(Address("h"), "zero")
+    one, several = (run_episodes(organism, tasks, interventions=i) for i in (zero, [zero]))
+    xr.testing.assert_identical(one, several)
+    for bad in (None, 3, "zero", [zero, None]):
+        with pytest.raises(InterventionError, match="Not an Intervention"):
+            run_episodes(organism, tasks, interventions=bad)

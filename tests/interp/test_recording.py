@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from interp.addresses import Address
 from interp.episodes import run_episodes
 from interp.errors import (
     InputError,
+    StoreError,
     StoreLockedError,
     StoreMismatchError,
     UnfiredInterventionError,
@@ -339,3 +341,50 @@ def test_recording_to_memory(organism):
     import fsspec
 
     fsspec.filesystem("memory").rm("/recordings", recursive=True)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"seed": -1},
+        {"seed": None},
+        {"seed": 1.5},
+        {"thinking_steps": 1.5},
+        {"temperature": float("nan")},
+        {"temperature": None},
+        {"batch_size": 1.5},
+        {"dtype": "foo"},
+        {"sites": 3},
+    ],
+)
+def test_impossible_options_leave_nothing(organism, path, options):
+    with pytest.raises(InputError):
+        rec(organism, path, **options)
+    assert not list(path.parent.iterdir())
+
+
+@pytest.mark.parametrize("place", [None, 3, "", ["run.zarr"]])
+def test_a_place_is_a_path(organism, place):
+    for call in (lambda: rec(organism, place), lambda: open_store(place)):
+        with pytest.raises(InputError, match="path or URL"):
+            call()
+
+
+def test_places_that_cannot_be_written(organism, tmp_path):
+    (tmp_path / "file").write_text("")
+    for place in (tmp_path / "file" / "run.zarr", "nosuch://bucket/run.zarr"):
+        with pytest.raises(StoreError, match="cannot be"):
+            rec(organism, place)
+
+
+def test_a_store_that_is_gone_does_not_read_as_padding(organism, path):
+    run = open_store(rec(organism, path))
+    shutil.rmtree(path)
+    with pytest.raises(StoreError, match="gone"):
+        run["h"].load()
+
+
+@pytest.mark.parametrize("stranger", [None, "toy"])
+def test_what_is_no_organism_is_refused(organism, stranger, path):
+    with pytest.raises(InputError, match="no organism"):
+        record(stranger, organism.tasks(2), path)

@@ -81,3 +81,51 @@ def test_what_cannot_be_wrapped_is_refused():
         wrap(network(), {"clock": "block"})
     with pytest.raises(InputError, match="compile"):
         wrap(torch.compile(network()), ["block"])
+
+
+@pytest.mark.parametrize(
+    "sites", [None, [1], {"a": None}, {"hook_dict": "block"}, {"forward.a": "block"}]
+)
+def test_sites_that_are_none_are_refused(sites):
+    with pytest.raises(InputError):
+        wrap(network(), sites)
+
+
+@pytest.mark.parametrize("module", [None, 3, "block"])
+def test_only_modules_are_wrapped(module):
+    with pytest.raises(InputError, match="torch.nn.Module"):
+        wrap(module, ["block"])
+
+
+def test_a_network_with_hook_points_keeps_its_names():
+    inner = wrap(network(), {"loop": Site("block", ("unit",), ticks=True)})
+    with pytest.raises(InputError, match="has hook points already"):
+        wrap(inner, ["module.rnn"])
+    assert list(inner.run_with_cache(X)[1]) == ["loop"]
+
+
+def test_dims_that_do_not_fit_the_output_raise():
+    wrapped = wrap(network(), {"hidden": Site("rnn", ("unit",), output=0)})
+    with pytest.raises(InputError, match="declares dims"):
+        wrapped.run_with_cache(X)
+    with (
+        pytest.raises(InputError, match="declares dims"),
+        applying(wrapped, Intervention(Address("hidden", index={"unit": 0}), "zero")),
+    ):
+        wrapped(X)
+
+
+def test_a_part_that_the_output_lacks_raises():
+    with pytest.raises(InputError, match="no part 7"):
+        wrap(network(), {"hidden": Site("rnn", output=7)})(X)
+    with pytest.raises(InputError, match="tuple or list"):
+        wrap(network(), {"loop": Site("block", output=0, ticks=True)})(X)
+
+
+def test_what_has_no_hook_points_is_refused():
+    from interp.capture import Capture
+
+    with pytest.raises(InputError, match="interp.wrap"):
+        Capture(network(), ["block"])
+    with pytest.raises(InputError, match="interp.wrap"), applying(network(), []):
+        pass

@@ -1,0 +1,56 @@
+"""Names, folders and devices that `organisms.load` takes, and those it refuses."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+import organisms
+from interp.errors import AssetError, InputError, UnknownNameError
+
+NAME = "sokoban-drc-small-v0"
+
+
+@pytest.mark.parametrize("name", [None, 3, "", b"x", ["x"]])
+def test_what_is_no_name_is_refused(name):
+    with pytest.raises(InputError, match="name or folder"):
+        organisms.load(name)
+
+
+def test_a_typo_names_the_nearest():
+    with pytest.raises(UnknownNameError, match=NAME):
+        organisms.load("sokoban-drc-smal-v0")
+
+
+@pytest.mark.parametrize("device", ["gpu", "cuda:999", object()])
+def test_a_device_that_is_not_there_is_refused(device):
+    with pytest.raises(InputError, match="device"):
+        organisms.load(NAME, device)
+
+
+def test_a_name_wins_over_a_folder_of_that_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path(NAME).mkdir()
+    assert organisms.load(NAME).name == NAME
+    with pytest.raises(AssetError, match="holds no organism"):
+        organisms.load(os.path.join(".", NAME))
+
+
+def test_the_home_folder_is_expanded(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    shutil.copytree(organisms.shipped()[NAME], tmp_path / "mine")
+    assert organisms.load("~/mine").name == NAME
+
+
+def test_a_card_wins_over_a_checkpoint_beside_it(tmp_path):
+    folder = tmp_path / "both"
+    shutil.copytree(organisms.shipped()[NAME], folder)
+    (folder / "cfg.json").write_text("{}")
+    assert organisms.load(folder).name == NAME
+
+
+@pytest.mark.parametrize("seed", [None, -1, 1.5, "a"])
+def test_seeds_of_untrained_networks(seed):
+    with pytest.raises(InputError, match="seed"):
+        organisms.load(NAME).untrained(seed)
