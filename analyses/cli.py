@@ -37,9 +37,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     mesascope 0.1.0
     0
     """
-    # Torch's threads otherwise spin while they wait: on a machine that does anything else, a small
-    # network then runs many times slower. Has to be set before torch is imported.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # Torch's threads otherwise spin for long while they wait for each other: on a machine that does
+    # anything else, a small network then runs many times slower. To be set before torch is imported.
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     arguments = list(sys.argv[1:] if argv is None else argv)
     if arguments[:1] in (["--version"], ["-V"]):
         print(f"mesascope {_version()}")

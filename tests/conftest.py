@@ -7,7 +7,7 @@ import os
 import hypothesis
 
 os.environ.setdefault("MPLBACKEND", "Agg")
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command line does; see analyses/cli.py
+os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # as the command line does; see analyses/cli.py
 
 # The first call of a numba function compiles it, which no deadline per example can allow for.
 hypothesis.settings.register_profile("mesascope", deadline=None, print_blob=True)
