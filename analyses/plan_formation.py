@@ -11,7 +11,7 @@ import xarray as xr
 
 from analyses.plan_probes import PLAN_CONCEPTS
 from analyses.reading import reading_counts
-from analyses.recordings import concept_list, concept_name, labels_of, recorded
+from analyses.recordings import concept_list, concept_name, labels_of, left_out, recorded
 from analyses.verdict import add_verdict
 from interp.errors import InputError
 
@@ -99,6 +99,7 @@ def plan_formation(
         found                                concept: both > 0 at some site, Holm-corrected
         ===================================  ======================================================
 
+        The attribute ``classes_left_out`` is as in `plan_probes`.
         ``deliberation`` counts ticks from the first one; coordinates ``step`` and ``tick`` along it.
 
     Raises
@@ -143,9 +144,11 @@ def plan_formation(
             players["untrained"] = recording.untrained
         chosen = choose_sites(run, sites, True)
         early = {player: _before_acting(data, chosen) for player, data in players.items()}
-        results = []
+        results, asked = [], []
         for given in concepts:
-            labels, concept = labels_of(recording.concept(given), run)
+            whole = recording.concept(given)
+            labels, concept = labels_of(whole, run)
+            asked.append((whole, concept))
             if concept.classes is None or not {"y", "x"} <= set(labels.dims):
                 raise InputError(f"{concept.name!r} does not label squares with classes.")
             shared: dict[str, Any] = {
@@ -218,6 +221,7 @@ def plan_formation(
     dataset.attrs |= {
         "analysis": "plan_formation",
         "organism": recording.name,
+        "classes_left_out": left_out(asked),
         "thinking_steps": -int(run.step.values[0]),
         "receptive_field": receptive_field,
         "confidence": confidence,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import xarray as xr
 
-from analyses.recordings import concept_list, concept_name, labels_of, recorded
+from analyses.recordings import concept_list, concept_name, labels_of, left_out, recorded
 from analyses.verdict import add_verdict, best_cell
 from interp.errors import InputError
 
@@ -75,6 +75,8 @@ def plan_probes(
         n_samples, n_episodes, n_groups             concept
         ==========================================  ==================================================
 
+        The attribute ``classes_left_out`` names classes that hardly occur (see
+        `analyses.recordings.labels_of`); scores are over the others.
         ``macro_f1`` is that of Bush et al., ``f1_far`` that of Taufeeque et al.; the attribute
         ``definition`` of each says how they differ.
 
@@ -103,7 +105,7 @@ def plan_probes(
         options["observation_features"] = one_hot_observation
     options.setdefault("controls", KNOWN_CONTROLS)
     names = [concept_name(concept) for concept in concepts]
-    by_concept, directions = [], []
+    by_concept, directions, asked = [], [], []
     with recorded(
         source,
         tasks,
@@ -115,7 +117,9 @@ def plan_probes(
     ) as recording:
         chosen = sites if sites is None or isinstance(sites, str) else list(sites)
         for given in concepts:
-            labels, concept = labels_of(recording.concept(given), recording.run)
+            whole = recording.concept(given)
+            labels, concept = labels_of(whole, recording.run)
+            asked.append((whole, concept))
             by_field = []
             for field in receptive_fields:
                 result = fit_probes(
@@ -147,7 +151,12 @@ def plan_probes(
         dataset = dataset.merge(
             xr.concat(directions, "concept", join="outer"), join="outer", combine_attrs="override"
         )
-    dataset.attrs |= {"analysis": "plan_probes", "organism": recording.name, "seed": seed}
+    dataset.attrs |= {
+        "analysis": "plan_probes",
+        "organism": recording.name,
+        "classes_left_out": left_out(asked),
+        "seed": seed,
+    }
     margin = dataset[["margin", "margin_low", "margin_high"]].sel(metric="macro_f1", drop=True)
     margin.attrs = dataset.attrs
     over = ("receptive_field", "site", "tick")

@@ -93,6 +93,16 @@ def labels_of(concept: Concept, run: xr.Dataset) -> tuple[xr.DataArray, Concept]
     )
 
 
+def left_out(concepts: Iterable[tuple[Concept, Concept]]) -> str:
+    """Return in words which classes `labels_of` left out of which concepts; "" if none."""
+    parts = []
+    for whole, kept in concepts:
+        missing = [name for name in whole.classes or () if name not in (kept.classes or ())]
+        if missing:
+            parts.append(f"{whole.name}: {', '.join(missing)}")
+    return "; ".join(parts)
+
+
 def concept_name(concept: str | Concept) -> str:
     """Return the name under which a concept's results are filed."""
     return concept if isinstance(concept, str) else concept.name

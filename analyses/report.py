@@ -132,8 +132,7 @@ def _cell(value: Any, column: str) -> str:
     if isinstance(value, bool) or value is None:
         return f"<td>{'' if value is None else 'yes' if value else 'no'}</td>"
     if isinstance(value, int | float):
-        p_value = column.split() and column.split()[0] == "p"
-        return f'<td class="number">{number(value, p_value=bool(p_value))}</td>'
+        return f'<td class="number">{number(value, p_value=column.startswith("p "))}</td>'
     return f"<td>{html.escape(str(value))}</td>"
 
 

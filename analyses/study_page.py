@@ -183,6 +183,11 @@ def _probes_section(page: Report, results: dict[str, xr.Dataset], figure: Any) -
         "receptive field), on that and the observation one step before (history), on shuffled labels, and "
         "the majority class. Whiskers: 95 % bootstrap over held-out levels.",
     )
+    if probes.attrs["classes_left_out"]:
+        page.text(
+            "Classes that hardly occur are left out of labels and scores here and below: "
+            f"{probes.attrs['classes_left_out']}."
+        )
     page.text(_failed_share(results["thinking_time"]))
     page.table(
         best_cells(probes),

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
 
 from analyses.verdict import add_verdict
-from interp.errors import InputError
+from interp.errors import InputError, check_integer
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -97,9 +96,8 @@ def thinking_time(
         given: list[Any] = list(thinking_steps)
     else:
         given = [thinking_steps]
-    wrong = [t for t in given if isinstance(t, bool) or not isinstance(t, Integral) or t < 0]
-    if wrong:
-        raise InputError(f"thinking_steps must be integers ≥ 0, got {wrong[0]!r}.")
+    for t in given:
+        check_integer("thinking_steps", t, 0)
     times = sorted({0, *map(int, given)})
     if tasks is None or not len(tasks):
         raise InputError("There are no tasks to run.")

@@ -9,7 +9,8 @@ from typing import Any
 import torch
 
 from interp.errors import InputError
-from interp.hooks import check_rank, select_sites, sites_of
+from interp.hooks import check_rank, sites_of
+from interp.site_names import select_sites
 
 
 class Capture:
@@ -20,7 +21,7 @@ class Capture:
     network
         Anything with ``hook_dict`` and ``hooks()``.
     sites
-        Names or globs; see `interp.hooks.select_sites`.
+        Names or globs; see `interp.site_names.select_sites`.
     device
         Where the copies are kept; default where the tensors are.
 

@@ -10,10 +10,10 @@ import numpy as np
 
 from interp.capture import Capture
 from interp.errors import InputError
-from interp.hooks import select_sites
 from interp.interventions import Intervention, applying, as_interventions
 from interp.organism import Organism, Tasks
 from interp.rollout import check_batch_size, check_options, rollout
+from interp.site_names import select_sites
 from interp.tensors import to_numpy
 from interp.variables import Variable
 

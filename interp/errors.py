@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from numbers import Integral
 
 
 def nearest(given: str, options: Iterable[str], n: int = 3) -> list[str]:
@@ -57,6 +58,14 @@ class UnknownSiteError(UnknownNameError):
 
 class InputError(MesascopeError, ValueError):
     """An argument with a wrong value, shape or dtype, or with NaNs."""
+
+
+def check_integer(name: str, value: object, least: int | None = None) -> None:
+    """Raise InputError unless `value` is an integer (True is none), and at least `least`."""
+    integer = isinstance(value, Integral) and not isinstance(value, bool)
+    if not integer or (least is not None and value < least):  # type: ignore[operator]
+        bound = "" if least is None else f" ≥ {least}"
+        raise InputError(f"{name} must be an integer{bound}, got {value!r}.")
 
 
 class TooFewClassesError(InputError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,9 +11,8 @@ from transformer_lens import HookedRootModule
 from transformer_lens.hook_points import HookPoint
 
 from interp.clock import Clock
-from interp.errors import InputError, UnknownSiteError
-
-SiteNames = str | Iterable[str] | Callable[[str], bool] | None
+from interp.errors import InputError
+from interp.site_names import SiteNames, select_sites
 
 
 class SitePoint(HookPoint):
@@ -86,8 +85,7 @@ class HookedNetwork(HookedRootModule):
     @property
     def device(self) -> torch.device:
         """The device of the network's parameters."""
-        first = next(self.parameters(), None)
-        return torch.device("cpu") if first is None else first.device
+        return device_of(self)
 
     @contextmanager
     def hooks(self, fwd_hooks=(), bwd_hooks=(), reset_hooks_end=True, clear_contexts=False):  # type: ignore[override]
@@ -169,45 +167,6 @@ class HookedNetwork(HookedRootModule):
         return output, capture.stacked()
 
 
-def select_sites(names: SiteNames, known: Mapping[str, Any]) -> list[str]:
-    """Return the sites that `names` means, in the network's order.
-
-    Parameters
-    ----------
-    names
-        None (all), a name, a glob (``"layers.*.h"``), several of these, or a predicate.
-    known
-        The sites that exist.
-
-    Raises
-    ------
-    UnknownSiteError
-        If a name, a glob or a predicate matches nothing.
-    InputError
-        If `names` is none of these.
-    """
-    from fnmatch import fnmatchcase
-
-    if names is None:
-        return list(known)
-    if callable(names):
-        chosen = {name for name in known if names(name)}
-        if not chosen:
-            raise UnknownSiteError(getattr(names, "__name__", repr(names)), known)
-    elif not isinstance(names, Iterable) or isinstance(names, bytes):
-        raise InputError(
-            f"sites are a name, a glob, several of these or a predicate, not {names!r}."
-        )
-    else:
-        chosen = set()
-        for name in [names] if isinstance(names, str) else names:
-            matches = [site for site in known if site == name or fnmatchcase(site, str(name))]
-            if not matches:
-                raise UnknownSiteError(name, known)
-            chosen.update(matches)
-    return [name for name in known if name in chosen]
-
-
 def refuse_compiled(module: torch.nn.Module) -> None:
     """Raise InputError if `module` or any part of it is compiled.
 
@@ -225,6 +184,12 @@ def refuse_compiled(module: torch.nn.Module) -> None:
 def has_hook_points(module: torch.nn.Module) -> bool:
     """Tell whether a module, or any part of it, is a hook point."""
     return any(isinstance(part, HookPoint) for part in module.modules())
+
+
+def device_of(network: Any) -> torch.device:
+    """Return the device of a network's parameters; the CPU if it has none."""
+    first = next(network.parameters(), None)
+    return torch.device("cpu") if first is None else first.device
 
 
 def clock_of(network: Any) -> Clock:

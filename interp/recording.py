@@ -15,7 +15,7 @@ import numpy as np
 
 from interp.episodes import DEFAULT_BATCH, block_steps, run_variables
 from interp.errors import InputError, UnfiredInterventionError
-from interp.hooks import clock_of
+from interp.hooks import clock_of, device_of
 from interp.interventions import Intervention, applying, as_interventions
 from interp.organism import Organism, Tasks
 from interp.rollout import check_batch_size, check_options
@@ -237,7 +237,7 @@ def _spec(
         identity={**identity, "dtype": np.dtype(dtype).name, "sites": kept},
         about={
             "versions": _versions(),
-            "device": str(next((p.device for p in organism.network.parameters()), "cpu")),
+            "device": str(device_of(organism.network)),
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
         },
     )

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
 from interp.capture import Capture
-from interp.errors import InputError
-from interp.hooks import clock_of, select_sites, sites_of
+from interp.errors import InputError, check_integer
+from interp.hooks import clock_of, device_of, sites_of
 from interp.interventions import Intervention, applying
+from interp.site_names import select_sites
 from interp.tensors import to_numpy
 
 if TYPE_CHECKING:
@@ -81,9 +81,8 @@ def replay(
                 f"episode_starts {tuple(episode_starts.shape)} does not match the (step, batch) of "
                 f"observations, {tuple(observations.shape[:2])}."
             )
-    if isinstance(first_step, bool) or not isinstance(first_step, Integral):
-        raise InputError(f"first_step is an integer, got {first_step!r}.")
-    device = next((parameter.device for parameter in network.parameters()), torch.device("cpu"))
+    check_integer("first_step", first_step)
+    device = device_of(network)
     known = sites_of(network)
     chosen = select_sites(sites, known)
     with (

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from numbers import Integral, Real
+from numbers import Real
 from typing import Any
 
 import numpy as np
 import torch
 from torch.utils._pytree import tree_map
 
-from interp.errors import InputError
-from interp.hooks import clock_of
+from interp.errors import InputError, check_integer
+from interp.hooks import clock_of, device_of
 from interp.organism import World
 
 
@@ -109,7 +109,7 @@ def rollout(
         if done.any():
             going = np.flatnonzero(~done)
             rows = rows[going]
-            keep = torch.as_tensor(going, device=_device(network))
+            keep = torch.as_tensor(going, device=device_of(network))
             state = tree_map(partial(torch.index_select, dim=0, index=keep), state)
         step += 1
 
@@ -117,21 +117,14 @@ def rollout(
 def check_options(thinking_steps: int, seed: int, temperature: float) -> None:
     """Raise InputError unless the first two are integers, the last finite, and none negative."""
     for name, value in (("thinking_steps", thinking_steps), ("seed", seed)):
-        if isinstance(value, bool) or not isinstance(value, Integral) or value < 0:
-            raise InputError(f"{name} must be an integer ≥ 0, got {value!r}.")
+        check_integer(name, value, 0)
     if not isinstance(temperature, Real) or not 0 <= temperature < float("inf"):
         raise InputError(f"temperature must be finite and ≥ 0, got {temperature!r}.")
 
 
 def check_batch_size(batch_size: int) -> None:
     """Raise InputError unless it is an integer of at least 1."""
-    if isinstance(batch_size, bool) or not isinstance(batch_size, Integral) or batch_size < 1:
-        raise InputError(f"batch_size must be an integer ≥ 1, got {batch_size!r}.")
-
-
-def _device(network: Any) -> torch.device:
-    first = next(network.parameters(), None)
-    return torch.device("cpu") if first is None else first.device
+    check_integer("batch_size", batch_size, 1)
 
 
 def _forward(
@@ -139,7 +132,7 @@ def _forward(
 ) -> tuple[np.ndarray, np.ndarray, Any]:
     # Grad mode is set around the call alone: held across a yield it would leak to the consumer.
     with torch.inference_mode(), clock_of(network).run(first_step=step, examples=rows):
-        batch = torch.from_numpy(np.ascontiguousarray(observation))[None].to(_device(network))
+        batch = torch.from_numpy(np.ascontiguousarray(observation))[None].to(device_of(network))
         output = network(batch, state)
     return (
         output.logits[0].float().cpu().numpy(),

@@ -54,10 +54,7 @@ class Location:
         if self.local is None:
             try:
                 return FsspecStore.from_url(self.name, storage_options=options, read_only=read_only)
-            except (
-                ValueError,
-                ImportError,
-            ) as error:  # no such protocol, or its package is missing
+            except (ValueError, ImportError) as error:  # no such protocol, or no package for it
                 raise StoreError(f"{self.name} cannot be reached: {error}") from error
         if read_only and self.local.is_file():
             return ZipStore(self.local, mode="r")

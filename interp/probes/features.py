@@ -11,12 +11,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 
 import numpy as np
 import xarray as xr
 
-from interp.errors import InputError, UnknownSiteError
+from interp.errors import InputError
+from interp.site_names import select_sites
 
 NOT_SITES = frozenset(
     "observation action reward logits value done solved length level_id level".split()
@@ -49,20 +49,16 @@ def choose_sites(
                 f"recorded: {known or 'none'}."
             )
         return chosen
-    chosen = []
-    for name in [sites] if isinstance(sites, str) else sites:
-        matches = [site for site in known if site == name or fnmatchcase(site, str(name))]
-        if not matches:
-            raise UnknownSiteError(name, known)
-        chosen += matches
+    given = [sites] if isinstance(sites, str) else list(sites)
+    if len(set(given)) < len(given):
+        raise InputError(f"A site is named twice: {given}.")
+    chosen = select_sites(given, known)
     for site in chosen:
         if per_square and not {"y", "x"} <= set(data[site].dims):
             raise InputError(
                 f"The target has one label per square, but site {site!r} has dims "
                 f"{data[site].dims}, without y and x."
             )
-    if len(set(chosen)) < len(chosen):
-        raise InputError(f"A site is named twice: {chosen}.")
     return chosen
 
 

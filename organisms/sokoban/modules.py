@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from numbers import Integral
 from typing import cast
 
 import numpy as np
@@ -18,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils import skip_init
 
-from interp.errors import InputError, UnknownNameError
+from interp.errors import InputError, UnknownNameError, check_integer
 from interp.hooks import SitePoint
 from organisms.sokoban.network_config import OBSERVATIONS
 
@@ -30,8 +29,7 @@ def as_generator(seed: int | torch.Generator) -> torch.Generator:
     """Return `seed` itself if it is a generator, else a new CPU generator seeded with it."""
     if isinstance(seed, torch.Generator):
         return seed
-    if isinstance(seed, bool) or not isinstance(seed, Integral) or seed < 0:
-        raise InputError(f"seed is an integer of at least 0, got {seed!r}.")
+    check_integer("seed", seed, 0)
     return torch.Generator().manual_seed(int(seed))
 
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from numbers import Integral
 from pathlib import Path
 
-from interp.errors import InputError, UnknownNameError
+from interp.errors import InputError, UnknownNameError, check_integer
 from organisms.sokoban import boxoban
 from organisms.sokoban.generator import generate
 from organisms.sokoban.levels import Levels, parse_levels, read_levels
@@ -57,11 +56,9 @@ def find_levels(
     >>> find_levels("#####\n#@$.#\n#####").texts
     ['#####\n#@$.#\n#####']
     """
-    for what, number, least in (("n", n, 1), ("seed", seed, 0)):
-        if number is None and what == "n":
-            continue
-        if isinstance(number, bool) or not isinstance(number, Integral) or number < least:
-            raise InputError(f"{what} is an integer of at least {least}, got {number!r}.")
+    if n is not None:
+        check_integer("n", n, 1)
+    check_integer("seed", seed, 0)
     if isinstance(split, Levels):
         return _first(split, n, "the levels given")
     if isinstance(split, list | tuple) and all(isinstance(text, str) for text in split):

@@ -17,6 +17,7 @@ from torch.nn import functional as F
 from torch.utils._pytree import tree_map
 
 from interp.errors import InputError
+from interp.hooks import device_of
 from organisms.training.checkpoints import load_training_state, save_training_state
 
 
@@ -156,7 +157,7 @@ class ImitationTrainer:
         config = self.config
         group = self.updates % len(self.classrooms)
         classroom, follows = self.classrooms[group], self.follows[group]
-        device = next(self.network.parameters()).device
+        device = device_of(self.network)
         if classroom.renew():
             self.starts[group][:] = True
         # Gradients stop at the unroll's edge.

@@ -121,3 +121,20 @@ def test_a_missing_untrained_control_is_said():
     with pytest.warns(UserWarning, match="No untrained control"):
         result = plan_probes(run, concepts=[PLAN], receptive_fields=[1], **OPTIONS)
     assert "untrained" not in result.source.values
+
+
+def test_classes_left_out_are_named():
+    run = planted_run(strength(0, 3), n_episodes=40)
+    assert plan_probes(run, concepts=[PLAN], untrained=None, **OPTIONS).classes_left_out == ""
+    run["plan"] = run["plan"].where((run["plan"] != 2) | (run["plan"].episode < 1), 0)
+    result = plan_probes(run, concepts=[PLAN], untrained=None, receptive_fields=[1], **OPTIONS)
+    assert result.classes_left_out == "plan: down"
+    assert "down" not in result["class"].values
+
+
+def test_overlapping_names_mean_their_union():
+    run = planted_run(strength(0, 3), n_episodes=20)
+    result = plan_probes(
+        run, concepts=[PLAN], sites=["h*", "h"], untrained=None, receptive_fields=[1], **OPTIONS
+    )
+    assert result.site.values.tolist() == ["h"]

@@ -72,7 +72,7 @@ def test_bad_input():
     with pytest.raises(InputError, match="≥ 0"):
         thinking_time(Thinker(1, 1), TASKS, (-1,), progress=False)
     for times in ((1.5,), "12", (True,)):
-        with pytest.raises(InputError, match="integers"):
+        with pytest.raises(InputError, match="an integer ≥ 0"):
             thinking_time(Thinker(1, 1), TASKS, times, progress=False)
     for stranger in (None, "run.zarr"):
         with pytest.raises(InputError, match="runs an organism"):

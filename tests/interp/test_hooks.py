@@ -3,8 +3,9 @@ import torch
 
 from interp.capture import Capture
 from interp.errors import InputError, UnknownSiteError
-from interp.hooks import HookedNetwork, SitePoint, select_sites
+from interp.hooks import HookedNetwork, SitePoint
 from interp.organism import NetworkOutput
+from interp.site_names import select_sites
 from tests.toys import ToyNetwork
 
 OBSERVATIONS = torch.tensor([[[0, 4]], [[1, 4]]], dtype=torch.uint8)  # (step 2, batch 1, feature)

@@ -49,13 +49,13 @@ def test_texts_without_a_level(split):
 
 @pytest.mark.parametrize("option", [{"n": n} for n in (0, -1, 2.5, "3", True)])
 def test_impossible_counts(option):
-    with pytest.raises(InputError, match="n is"):
+    with pytest.raises(InputError, match="n must be an integer"):
         find_levels("test", **option)
 
 
 @pytest.mark.parametrize("seed", [None, -1, 1.5, "a"])
 def test_impossible_seeds(seed):
-    with pytest.raises(InputError, match="seed is"):
+    with pytest.raises(InputError, match="seed must be an integer"):
         find_levels("test", 2, seed)
 
 
