@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from fnmatch import fnmatchcase
 from typing import TypeAlias
@@ -47,3 +48,9 @@ def select_sites(names: SiteNames, known: Iterable[str]) -> list[str]:
                 raise UnknownSiteError(name, known)
             chosen.update(matches)
     return [name for name in known if name in chosen]
+
+
+def natural_key(name: str) -> list[tuple[int, str]]:
+    """Sort key that takes the numbers in a name for numbers: ``layers.2`` before ``layers.10``."""
+    parts = re.split(r"(\d+)", name)
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in parts]

@@ -16,7 +16,7 @@ import numpy as np
 import xarray as xr
 
 from interp.errors import InputError
-from interp.site_names import select_sites
+from interp.site_names import natural_key, select_sites
 
 NOT_SITES = frozenset(
     "observation action reward logits value done solved length level_id level".split()
@@ -25,8 +25,11 @@ BLOCK_BYTES = 64 << 20
 
 
 def site_names(data: xr.Dataset) -> list[str]:
-    """Names of the variables of a run that are recorded sites."""
-    return [
+    """Names of the variables of a run that are recorded sites, ``layers.2`` before ``layers.10``.
+
+    Sorted: a store without consolidated metadata lists its arrays in any order.
+    """
+    names = [
         str(name)
         for name, variable in data.data_vars.items()
         if name not in NOT_SITES
@@ -34,6 +37,7 @@ def site_names(data: xr.Dataset) -> list[str]:
         and variable.ndim > 2
         and variable.dtype.kind == "f"
     ]
+    return sorted(names, key=natural_key)
 
 
 def choose_sites(

@@ -273,7 +273,12 @@ def constant_conv2d(x: Tensor, response: Tensor, region: Tensor, board: Sequence
         (batch, out, y, x).
     """
     answers = (x @ response.flatten(1)).unflatten(1, response.shape[1:])
-    return answers.index_select(1, region).unflatten(1, board).permute(0, 3, 1, 2)
+    if answers.requires_grad:
+        # The same numbers; the gradient is a product, and not a scatter, which is slow on a CPU.
+        chosen = F.one_hot(region, response.shape[1]).to(answers.dtype) @ answers
+    else:
+        chosen = answers.index_select(1, region)
+    return chosen.unflatten(1, board).permute(0, 3, 1, 2)
 
 
 def check_episode_starts(

@@ -49,6 +49,11 @@ class ImitationRecipe:
         What the card says of the organism.
     n_boxes
         Of the generated levels the organism is tested on by default.
+    start_from
+        An organism of the same architecture whose weights the run starts from; a fresh network
+        if None.
+    give_up
+        As in `SokobanClassroom`.
     pool_size, lessons
         Of each `SokobanClassroom`: levels solved at a time, and unrolls until they change.
     max_steps, min_steps
@@ -61,6 +66,8 @@ class ImitationRecipe:
     summary: str
     limits: str
     n_boxes: int = 2
+    start_from: str | None = None
+    give_up: float = 0.0
     pool_size: int = 500
     lessons: int = 100
     max_steps: int = 120
@@ -73,7 +80,7 @@ class ImitationRecipe:
     def build(self) -> ImitationTrainer:
         """Return a fresh trainer."""
         config = self.imitation
-        network = DRC(self.network, seed=config.seed)
+        network = self._first_network()
         trainer: ImitationTrainer | None = None
         rng = np.random.default_rng([config.seed, 2])
 
@@ -89,6 +96,7 @@ class ImitationRecipe:
                 pool_size=self.pool_size,
                 lessons=self.lessons,
                 first_lesson=group * self.lessons // config.n_groups,
+                give_up=self.give_up,
                 observation=self.network.observation,
                 max_steps=self.max_steps,
                 min_steps=self.min_steps,
@@ -99,6 +107,17 @@ class ImitationRecipe:
         trainer = ImitationTrainer(network, rooms, config)
         return trainer
 
+    def _first_network(self) -> DRC:
+        network = DRC(self.network, seed=self.imitation.seed)
+        if self.start_from is not None:
+            from organisms.registry import load
+
+            start = load(self.start_from).network
+            if start.config != self.network:
+                raise InputError(f"{self.start_from} has another architecture than the recipe.")
+            network.load_state_dict(start.state_dict())
+        return network
+
     def organism(self, network: DRC, name: str, steps: int) -> SokobanOrganism:
         """Return a trained network as an organism, with a card that says how it was made."""
         config = self.imitation
@@ -108,7 +127,14 @@ class ImitationRecipe:
             f"{config.n_environments} environments, {config.follow_fraction:.0%} of them following the "
             f"solver with probability {config.follow_probability}; Adam, learning rate "
             f"{config.learning_rate} falling linearly; seed {config.seed}; {steps:,} environment steps. "
-            f"Levels: {describe_curriculum(self.curriculum)}. The log ships as log.jsonl, the recipe as "
+            f"Levels: {describe_curriculum(self.curriculum)}. "
+            + (f"Started from the weights of {self.start_from}. " if self.start_from else "")
+            + (
+                f"Episodes out of reach of their goal ended with probability {self.give_up} a step. "
+                if self.give_up
+                else ""
+            )
+            + "The log ships as log.jsonl, the recipe as "
             "recipe.json."
         )
         card = Card(
@@ -177,6 +203,15 @@ _SMALL = DRCConfig.released(
     3, 3, channels=16, encoder=(ConvConfig(16, (3, 3)),), mlp_hiddens=(128,)
 )
 _REAL = "boxoban-unfiltered-train"
+_SMALL_SUMMARY = (
+    "A small DRC(3,3) that was trained by imitation of an exact solver: a first organism "
+    "to look into, well short of the released agents."
+)
+_SMALL_LIMITS = (
+    "Trained by imitation, not by reward: what it does on its own account may differ from "
+    "what a model-free agent would have learned. Far fewer steps than the published agents. "
+    "10×10 boards only."
+)
 
 RECIPES: dict[str, ImitationRecipe] = {
     "sokoban-drc-small": ImitationRecipe(
@@ -186,11 +221,19 @@ RECIPES: dict[str, ImitationRecipe] = {
             Stage(1_000_000, ((1, 0.2), (2, 0.5), (_REAL, 0.3))),
             Stage(2_400_000, ((2, 0.2), (_REAL, 0.8))),
         ),
-        summary="A small DRC(3,3) that was trained by imitation of an exact solver: a first organism "
-        "to look into, well short of the released agents.",
-        limits="Trained by imitation, not by reward: what it does on its own account may differ from "
-        "what a model-free agent would have learned. Far fewer steps than the published agents. "
-        "10×10 boards only.",
+        summary=_SMALL_SUMMARY,
+        limits=_SMALL_LIMITS,
+    ),
+    "sokoban-drc-small-v1": ImitationRecipe(
+        network=_SMALL,
+        imitation=ImitationConfig(
+            total_steps=6_000_000, learning_rate=1.5e-3, follow_fraction=0.25, seed=1
+        ),
+        curriculum=(Stage(6_000_000, ((2, 0.1), (_REAL, 0.9))),),
+        start_from="sokoban-drc-small-v0",
+        give_up=0.2,
+        summary=_SMALL_SUMMARY,
+        limits=_SMALL_LIMITS,
     ),
     "sokoban-drc-minute": ImitationRecipe(
         network=DRCConfig.released(

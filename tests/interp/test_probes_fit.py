@@ -221,7 +221,7 @@ def test_one_label_per_step_reads_the_whole_board(planted):
     run, _ = planted
     label = (run["layers.0.h"].isel(tick=1, channel=2, y=3, x=4) > 0).astype(int)
     result = fit_probes(run, label.drop_vars("tick"), **QUIET)
-    assert result.site.values.tolist() == ["layers.0.h", "layers.1.h", "head"]
+    assert result.site.values.tolist() == ["head", "layers.0.h", "layers.1.h"]
     assert result.tick.values.tolist() == [-1, 0, 1, 2]
     accuracy = result.accuracy.sel(source="trained")
     assert accuracy.sel(site="layers.0.h", tick=1) > 0.8
@@ -324,6 +324,10 @@ def test_a_store_gives_what_memory_gives_and_netcdf_keeps_it(planted, tmp_path):
         a = fit_probes(run, target, receptive_field=3, kind=kind, **QUIET)
         b = fit_probes(lazy, target, receptive_field=3, kind=kind, **QUIET)
         xr.testing.assert_equal(a, b)
+        backwards = run[list(run.data_vars)[::-1]]  # in whatever order a folder lists its arrays
+        xr.testing.assert_equal(
+            a, fit_probes(backwards, target, receptive_field=3, kind=kind, **QUIET)
+        )
     a.to_netcdf(tmp_path / "result.nc")
     xr.testing.assert_equal(xr.load_dataset(tmp_path / "result.nc"), a)
 

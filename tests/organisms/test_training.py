@@ -7,7 +7,9 @@ import torch
 
 import organisms
 from interp.errors import CheckpointError, InputError, UnknownNameError
+from organisms.sokoban.classroom import SokobanClassroom
 from organisms.sokoban.drc import DRC, DRCConfig
+from organisms.sokoban.levels import parse_levels
 from organisms.sokoban.network_config import ConvConfig
 from organisms.sokoban.recipes import RECIPES, ImitationRecipe, Stage, draw_levels
 from organisms.training.imitation import ImitationConfig, ImitationTrainer
@@ -174,6 +176,34 @@ def test_another_recipe_in_the_folder_is_refused(tiny, tmp_path, monkeypatch):
         train_recipe("tiny", tmp_path, progress=False)
     with pytest.raises(UnknownNameError, match="tiny"):
         train_recipe("tyny", tmp_path)
+
+
+def test_hopeless_episodes_are_given_up():
+    def dead_steps(give_up):
+        room = SokobanClassroom(
+            lambda n: parse_levels("######\n#    #\n#  $ #\n# .  #\n#  @ #\n######"),
+            rows=4, pool_size=1, lessons=1000, give_up=give_up, max_steps=50,
+        )  # fmt: skip
+        dead, ends = 0, 0
+        for _ in range(100):
+            _, distance = room.labels()
+            ended, solved = room.step(np.zeros(4, np.int64))  # up: the box goes into the top wall
+            assert not solved.any()
+            dead, ends = dead + int((distance < 0).sum()), ends + int(ended.sum())
+        return dead, ends
+
+    assert dead_steps(0.0) == (4 * (100 - 2 * 2), 4 * 2), "two moves in, until the limit"
+    assert dead_steps(1.0) == (4 * 33, 4 * 33), "one dead state, and the next episode"
+
+
+def test_a_run_can_start_from_an_organism(tiny, tmp_path, monkeypatch):
+    folder = train_recipe("tiny", tmp_path / "first", progress=False)
+    trainer = dataclasses.replace(TINY, start_from=str(folder)).build()
+    first = organisms.load(folder).network.state_dict()
+    assert all(torch.equal(t, first[name]) for name, t in trainer.network.state_dict().items())
+    other = dataclasses.replace(TINY.network, mlp_hiddens=(9,))
+    with pytest.raises(InputError, match="another architecture"):
+        dataclasses.replace(TINY, network=other, start_from=str(folder)).build()
 
 
 def test_mixes_are_drawn_to_their_shares():
