@@ -108,10 +108,10 @@ class StoreBackend(BackendEntrypoint):
                 [f"{name}/zarr.json" for name in missing],
             )
         dropped = {drop_variables} if isinstance(drop_variables, str) else set(drop_variables or ())
+        # In the order they were declared in: a folder lists its arrays in any order.
+        names = dict.fromkeys([*attrs.get("variables", {}), *sorted(arrays)])
         variables = {
-            name: _lazy(array, name, location)
-            for name, array in arrays.items()
-            if name not in dropped
+            name: _lazy(arrays[name], name, location) for name in names if name not in dropped
         }
         return xr.Dataset(variables, attrs=attrs)
 
