@@ -19,6 +19,7 @@ import xarray as xr
 from analyses.plan_formation import plan_formation, plot_plan_formation
 from analyses.plan_probes import plan_probes, plot_plan_probes
 from analyses.study_page import study_page, verdicts
+from analyses.study_steering import study_steering
 from analyses.thinking_time import plot_thinking_time, thinking_time
 from interp.errors import InputError, TooFewClassesError
 
@@ -103,7 +104,12 @@ def study(
             not_asked[name] = str(error)
             continue
         figures[name] = plot(results[name])
-        write_netcdf(results[name], out / f"{name}.nc")
+    for made, new in zip(
+        (results, figures, not_asked), study_steering(organism, out, **options), strict=True
+    ):
+        made |= new
+    for name, result in results.items():
+        write_netcdf(result, out / f"{name}.nc")
     figures |= _example_episode(organism, out / "acting" / "run.zarr")
     for name, figure in figures.items():
         save(figure, out / name)

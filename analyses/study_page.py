@@ -8,12 +8,15 @@ import xarray as xr
 
 from analyses.plan_probes import best_cells, last_tick
 from analyses.report import Report, number
+from analyses.study_steering import NAME as STEERING
+from analyses.study_steering import steering_section, steering_verdict
 from analyses.verdict import ALPHA, best_cell
 
 QUESTIONS = {
     "thinking_time": "Does thinking time help?",
     "plan_probes": "Where can the plan be read?",
     "plan_formation": "Does the plan form while it thinks?",
+    STEERING: "Is a plan that is written into it carried out?",
 }
 
 METHODS = (
@@ -27,7 +30,9 @@ METHODS = (
     "anew in each resample.",
     "The untrained control replays the trained network's own observations.",
     "Actions are greedy.",
-    "A probe shows what can be read, not what is used: that takes interventions.",
+    "A probe shows what can be read, not what is used: that is what the interventions are for.",
+    "Steering: probe directions of the organism's own training levels are added to one site at a time "
+    "while it acts; the levels it is steered on have a short and a long way.",
 )
 
 Verdicts = dict[str, dict[str, Any]]
@@ -47,9 +52,12 @@ def verdicts(results: dict[str, xr.Dataset], not_asked: dict[str, str]) -> Verdi
     for name, make in VERDICTS.items():
         if name in results:
             out |= make(results[name])
-        if name in not_asked:
-            text = f"{QUESTIONS[name]} Could not be asked: {not_asked[name]}"
-            out[name] = {"found": False, "text": text}
+    for name, result in results.items():
+        if name.startswith(STEERING):
+            out[name] = steering_verdict(result)
+    for name, reason in not_asked.items():
+        question = QUESTIONS[name.partition("-")[0]]
+        out[name] = {"found": False, "text": f"{question} Could not be asked ({name}): {reason}"}
     return out
 
 
@@ -158,6 +166,11 @@ def study_page(
         if name in results:
             page.section(QUESTIONS[name])
             write(page, results, figures[name])
+    steered = [name for name in results if name.startswith(STEERING)]
+    if steered:
+        page.section(QUESTIONS[STEERING])
+    for name in steered:
+        steering_section(page, name, results[name], figures)
     page.section("Methods").items(METHODS)
     return page.section("How to make this again").code(how)
 

@@ -2,166 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
 
 import numpy as np
 import torch
 
-from interp.addresses import Address
-from interp.errors import AddressError, InterventionError, UnfiredInterventionError
+from interp.clock import Clock
+from interp.errors import InterventionError, UnfiredInterventionError
+from interp.firings import change, labels_of
 from interp.hooks import check_rank, clock_of, sites_of
+from interp.intervention_record import Intervention, as_interventions
+from interp.intervention_values import Positions
+from interp.operations import Operation, check_dim
 
-Operation = Literal["add", "set", "scale", "zero"]
-
-
-@dataclass(frozen=True, eq=False)
-class Intervention:
-    """One change to what flows through a site.
-
-    Parameters
-    ----------
-    address
-        Where; every firing that the address covers is changed.
-    operation
-        ``"add"`` a value, ``"set"`` to a value, ``"scale"`` by a value, or ``"zero"``.
-    value
-        Number, array or tensor that broadcasts against the addressed part
-        ``(batch, *dims of the site that the address does not index by an integer)``.
-        None for ``"zero"``.
-
-    Raises
-    ------
-    InterventionError
-        For an unknown operation, a missing or needless value, or one that is not real and finite.
-
-    Examples
-    --------
-    Add a direction to one square of the top layer, at every step and tick::
-
-        Intervention(Address("layers.2.c", index={"y": 3, "x": 4}), "add", direction)
-    """
-
-    address: Address
-    operation: Operation
-    value: Any = None
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.address, Address):
-            raise InterventionError(f"An address is an Address(site, …), not {self.address!r}.")
-        if self.operation not in get_args(Operation):
-            raise InterventionError(
-                f"There is no operation {self.operation!r}; use one of {get_args(Operation)}."
-            )
-        if (self.value is None) != (self.operation == "zero"):
-            raise InterventionError(
-                f"{self.operation!r} needs {'no' if self.value is not None else 'a'} value."
-            )
-        if self.value is not None:
-            value = _value(self.value)
-            object.__setattr__(self, "value", value)
-            if not value.isfinite().all():
-                raise InterventionError(f"The value of {self!r} is not finite.")
-
-    def __repr__(self) -> str:
-        shape = "" if self.value is None else f", {tuple(self.value.shape)}"
-        return f"Intervention({self.operation} at {self.address!r}{shape})"
-
-    def apply(self, tensor: torch.Tensor, dims: Sequence[str]) -> torch.Tensor:
-        """Return a changed copy of one firing.
-
-        Parameters
-        ----------
-        tensor
-            ``(batch, *dims)``.
-        dims
-            Names of the feature dims of the firing (without ``tick``).
-        """
-        where = _mesh(self.address, tensor, dims)
-        selected = tensor[where]
-        if self.operation == "zero":
-            changed = torch.zeros_like(selected)
-        else:
-            value = self.value.to(tensor.device, tensor.dtype)
-            try:
-                value = value.expand(selected.shape)
-            except RuntimeError:
-                raise InterventionError(
-                    f"{self!r}: the value does not broadcast against the addressed part, "
-                    f"{tuple(selected.shape)} of (batch, {', '.join(dims)}) {tuple(tensor.shape)}."
-                ) from None
-            if self.operation == "set":
-                changed = value
-            else:
-                changed = selected + value if self.operation == "add" else selected * value
-        # Autograd and the network's own memory both ask for a copy, not a write in place.
-        out = tensor.clone()
-        out[where] = changed
-        return out
-
-
-def _value(given: Any) -> torch.Tensor:
-    """Return a float32 copy of a number, array, DataArray or tensor."""
-    if isinstance(given, torch.Tensor):
-        if given.is_complex():
-            raise InterventionError("The value of an intervention is real, not complex.")
-        return given.detach().to(torch.float32, copy=True)
-    try:
-        array = np.asarray(given)
-        if array.dtype.kind not in "buif":
-            raise TypeError(f"dtype {array.dtype}")
-    except (TypeError, ValueError) as error:
-        raise InterventionError(
-            f"The value {given!r:.80} is no array of numbers ({error})."
-        ) from None
-    with np.errstate(over="ignore"):  # too large for float32 is infinite, and refused as such
-        return torch.from_numpy(np.array(array, np.float32, order="C"))
-
-
-def as_interventions(given: Intervention | Iterable[Intervention]) -> list[Intervention]:
-    """Return one or several interventions as a list.
-
-    Raises
-    ------
-    InterventionError
-        If something else is given.
-    """
-    if isinstance(given, Intervention):
-        return [given]
-    items: list[Any] = list(given) if isinstance(given, Iterable) else [given]
-    for item in items:
-        if not isinstance(item, Intervention):
-            raise InterventionError(f"Not an Intervention: {item!r}.")
-    return items
-
-
-def _mesh(address: Address, tensor: torch.Tensor, dims: Sequence[str]) -> tuple[torch.Tensor, ...]:
-    """Return index tensors that pick the addressed part; integers drop their dim, the rest keep it."""
-    positions: list[torch.Tensor] = [torch.arange(tensor.shape[0], device=tensor.device)]
-    kept = [True]
-    for dim, size in zip(dims, tensor.shape[1:], strict=True):
-        index = address.index.get(dim, slice(None))
-        try:
-            picked = torch.arange(size, device=tensor.device)[
-                list(index) if isinstance(index, tuple) else index
-            ]
-        except IndexError:
-            raise AddressError(f"{address!r}: {dim!r} has only {size} positions.") from None
-        if picked.numel() == 0:
-            raise AddressError(f"{address!r} picks no position of {dim!r} (size {size}).")
-        positions.append(picked)
-        kept.append(picked.ndim == 1)
-    n_kept = sum(kept)
-    axis, shaped = 0, []
-    for picked, keep in zip(positions, kept, strict=True):
-        shape = [1] * n_kept
-        if keep:
-            shape[axis] = -1
-            axis += 1
-        shaped.append(picked.reshape(shape))
-    return tuple(shaped)
+__all__ = ["Intervention", "Operation", "applying", "as_interventions"]
 
 
 @contextmanager
@@ -172,47 +28,121 @@ def applying(network: Any, interventions: Intervention | Iterable[Intervention])
     ----------
     network
         Anything with ``hook_dict`` and ``hooks()``. A network without a clock takes addresses
-        without step and tick only.
+        without step and tick only, and examples are the rows of its batch.
     interventions
         Applied in the order given; a later one sees what an earlier one left.
 
     Raises
     ------
-    UnknownSiteError, AddressError
-        On entry, for an address that the network does not have.
+    UnknownSiteError, AddressError, UnknownNameError
+        On entry, for an address that the network does not have, or an unknown condition.
+    InterventionError
+        On entry, for a subspace along another dim than the site's. While the network runs, if a value
+        does not fit, has no label for a firing, or a condition finds no closed loop.
     UnfiredInterventionError
-        On leaving without an exception, if an intervention never fired.
+        On leaving without an exception, if an intervention never fired, or never reached one of the
+        examples it names (unless it says ``missing="skip"``).
     """
     interventions = as_interventions(interventions)
     sites = sites_of(network)
     clock = clock_of(network)
-    fired = [0] * len(interventions)
-    for intervention in interventions:
-        intervention.address.check(sites)
-
-    def hook_of(number: int, intervention: Intervention):
-        dims = tuple(dim for dim in sites[intervention.address.site] if dim != "tick")
-
-        def hook(tensor: torch.Tensor, hook: Any) -> torch.Tensor | None:
-            if not intervention.address.covers(clock.step, clock.tick):
-                return None
-            fired[number] += 1
-            check_rank(intervention.address.site, tensor, dims)
-            return intervention.apply(
-                tensor, dims or tuple(f"dim{i}" for i in range(tensor.ndim - 1))
-            )
-
-        return hook
-
-    hooks = [(item.address.site, hook_of(i, item)) for i, item in enumerate(interventions)]
-    if not hooks:
+    for item in interventions:
+        item.address.check(sites)
+        if item.subspace is not None:
+            dims = [dim for dim in sites[item.address.site] if dim != "tick"]
+            check_dim(item.address, item.subspace.dim, dims)
+    running = [_Applied(item, clock, sites[item.address.site]) for item in interventions]
+    if not running:
         yield network
         return
-    with network.hooks(fwd_hooks=hooks):
+    with ExitStack() as stack:
+        for one in running:
+            if one.item.when:
+                stack.enter_context(clock.listening(one.look_at_the_world))
+        hooks = [(one.item.address.site, one.hook) for one in running]
+        stack.enter_context(network.hooks(fwd_hooks=hooks))
         yield network
-    unfired = [repr(item) for item, count in zip(interventions, fired, strict=True) if not count]
+    unfired = [complaint for one in running for complaint in one.complaints()]
     if unfired:
         raise UnfiredInterventionError(
             "Never fired during the run: " + "; ".join(unfired) + ". Steps are labelled from "
             "-thinking_steps, ticks from 0; was the run shorter than the address?"
         )
+
+
+class _Applied:
+    """One intervention while it is applied: its hook, its conditions, and whether it fired."""
+
+    def __init__(self, item: Intervention, clock: Clock, dims: tuple[str, ...]):
+        self.item, self.clock = item, clock
+        self.dims = tuple(dim for dim in dims if dim != "tick")
+        self.fired = False
+        labels = item.example_labels
+        self.named = None if labels is None else Positions(labels)
+        self.reached = np.zeros(0 if labels is None else len(labels), bool)
+        self.conditional: np.ndarray | None = None
+        for condition in item.when:
+            condition.start()  # an unknown name is found before anything runs
+
+    def look_at_the_world(self, clock: Clock) -> None:
+        """Find the rows on which all conditions act, once a step, also at steps that are not addressed."""
+        loop = clock.loop
+        if loop is None:
+            self.conditional = None
+            return
+        conditions = loop.memory.get(self)
+        if conditions is None:
+            conditions = loop.memory[self] = [condition.start() for condition in self.item.when]
+        examples = labels_of(len(loop.rows), clock.examples)
+        rows = self.item.rows(len(loop.rows), clock.examples)
+        positions = examples[rows] if self.named is None else self.named.of(examples[rows])
+        acts = np.ones(len(rows), bool)
+        for condition in conditions:
+            n = condition.of.n_each
+            beyond = (
+                examples[rows][(positions < 0) | (positions >= n)] if n is not None else rows[:0]
+            )
+            if len(beyond):
+                raise InterventionError(
+                    f"{self.item!r}: the condition has {n} entries and none for the examples "
+                    f"{beyond[:5].tolist()}."
+                )
+            # No short cut: each has to see every step in order to remember it.
+            acts &= condition.acts(loop.world, loop.rows[rows], clock.first_step, positions)
+        self.conditional = rows[acts]
+
+    def hook(self, tensor: torch.Tensor, hook: Any) -> torch.Tensor | None:
+        """Change a firing that the address covers."""
+        item, clock = self.item, self.clock
+        if not item.address.covers(clock.step, clock.tick):
+            return None
+        check_rank(item.address.site, tensor, self.dims)
+        n, examples = tensor.shape[0], clock.examples
+        rows = item.rows(n, examples)
+        if self.named is not None:
+            positions = self.named.of(labels_of(n, examples)[rows])
+            self.reached[positions[positions >= 0]] = True
+        if item.when:
+            if self.conditional is None:
+                raise InterventionError(
+                    f"{item!r} has a condition on the world, and there is none: observations are "
+                    "given (teacher forcing). Use it in closed loop."
+                )
+            rows = self.conditional
+        if not len(rows):
+            return None
+        dims = self.dims or tuple(f"dim{i}" for i in range(tensor.ndim - 1))
+        changed, rows = change(item, tensor, dims, clock.step, clock.tick, examples, rows)
+        self.fired |= len(rows) > 0
+        return changed if len(rows) else None
+
+    def complaints(self) -> list[str]:
+        """Return what should have happened and did not, in words."""
+        item = self.item
+        if not self.fired:
+            hint = " (its address was reached, but its condition never held)" if item.when else ""
+            return [repr(item) + (hint if self.conditional is not None else "")]
+        if item.missing == "skip" or self.named is None or self.reached.all():
+            return []
+        never = self.named.labels[~self.reached]
+        return [f"{item!r} at the examples {never[:5].tolist()}{'…' if len(never) > 5 else ''}"]

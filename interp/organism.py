@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
@@ -45,6 +45,36 @@ class Network(Protocol):
         self, observations: Tensor, state: Any = None, episode_starts: Tensor | None = None
     ) -> NetworkOutput:
         """Unroll over observations (step, batch, *observation dims)."""
+        ...
+
+
+class Moment(Protocol):
+    """What a network needs to go on from the middle of a step: tensors, batch first."""
+
+    def take(self, rows: Tensor) -> Moment:
+        """Return the moment of some rows, (row,) int64, each as often as it is named."""
+        ...
+
+
+@runtime_checkable
+class ResumableNetwork(Network, Protocol):
+    """A network that can be taken up in the middle of a step (optional; patching is faster with it).
+
+    A *stage* is a place in the order of a step's computation, a tuple that sorts in that order.
+    """
+
+    def stage_of(self, site: str, tick: int | None) -> tuple[int, ...] | None:
+        """Return the last stage from which this firing still happens; None: the step's beginning."""
+        ...
+
+    def moments(
+        self, observations: Tensor, state: Any, stages: Collection[tuple[int, ...]]
+    ) -> Mapping[tuple[int, ...], Moment]:
+        """Run one step, observations (1, batch, …), and return the moments at some stages."""
+        ...
+
+    def resume(self, moment: Any) -> NetworkOutput:
+        """Run the rest of the step: logits (1, batch, action), value (1, batch), state after it."""
         ...
 
 

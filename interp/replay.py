@@ -26,6 +26,7 @@ def replay(
     sites: Iterable[str] = (),
     interventions: Sequence[Intervention] = (),
     first_step: int = 0,
+    examples: Sequence[int] | None = None,
 ) -> xr.Dataset:
     """Run `network` over given observations, whatever it would have done itself.
 
@@ -45,6 +46,9 @@ def replay(
         Applied in order, see `interp.interventions.applying`. Steps count from `first_step`.
     first_step
         Label of the first step (``-thinking_steps`` for a run that thought first).
+    examples
+        For every row of the batch, the example that interventions know it by (when a set of
+        examples is replayed in parts, say). None means 0, 1, ….
 
     Returns
     -------
@@ -58,7 +62,7 @@ def replay(
         As `interp.capture.Capture` and `interp.interventions.applying`.
     InputError
         If the observations are no numbers, empty, not finite or of the wrong rank, a DataArray's dims
-        are in another order, or `episode_starts` does not match them.
+        are in another order, or `episode_starts` or `examples` do not match them.
     """
     import xarray as xr
 
@@ -82,6 +86,11 @@ def replay(
                 f"observations, {tuple(observations.shape[:2])}."
             )
     check_integer("first_step", first_step)
+    rows = None if examples is None else np.asarray(examples)
+    if rows is not None and (rows.shape != observations.shape[1:2] or rows.dtype.kind not in "iu"):
+        raise InputError(
+            f"examples must be {observations.shape[1]} integers, one for every row of the batch."
+        )
     device = device_of(network)
     known = sites_of(network)
     chosen = select_sites(sites, known)
@@ -89,7 +98,7 @@ def replay(
         torch.inference_mode(),
         applying(network, interventions),
         Capture(network, chosen) as capture,
-        clock_of(network).run(first_step=first_step),
+        clock_of(network).run(first_step, rows),
     ):
         starts = None if episode_starts is None else episode_starts.to(device)
         output = network(observations.to(device), None, starts)

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch.utils._pytree import tree_map
 
+from interp.clock import ClosedLoop
 from interp.errors import InputError, check_integer
 from interp.hooks import clock_of, device_of
 from interp.organism import World
@@ -63,7 +64,8 @@ def rollout(
         carried on and nothing done. These steps have the labels ``-thinking_steps … -1``.
     seed, first_episode
         Actions of episode ``first_episode + row`` are drawn from a generator of its own, seeded
-        with both, so a sample does not depend on how episodes are batched.
+        with both, so a sample does not depend on how episodes are batched. Hooks read these indices
+        from ``clock.examples``, and the world from ``clock.loop``.
     temperature
         0 takes the action with the largest logit; otherwise actions are drawn from
         ``softmax(logits / temperature)``.
@@ -86,10 +88,11 @@ def rollout(
         else []
     )
     state = network.initial_state(len(rows))
-    step = -thinking_steps
+    step, memory = -thinking_steps, {}
     while len(rows):
         seen = observation[rows]
-        logits, value, state = _forward(network, seen, state, step, rows)
+        loop = ClosedLoop(world, rows, memory)
+        logits, value, state = _forward(network, seen, state, step, first_episode + rows, loop)
         if not (np.isfinite(logits).all() and np.isfinite(value).all()):
             bad = rows[~(np.isfinite(logits).all(axis=1) & np.isfinite(value))]
             raise InputError(
@@ -128,10 +131,15 @@ def check_batch_size(batch_size: int) -> None:
 
 
 def _forward(
-    network: Any, observation: np.ndarray, state: Any, step: int, rows: np.ndarray
+    network: Any,
+    observation: np.ndarray,
+    state: Any,
+    step: int,
+    examples: np.ndarray,
+    loop: ClosedLoop,
 ) -> tuple[np.ndarray, np.ndarray, Any]:
     # Grad mode is set around the call alone: held across a yield it would leak to the consumer.
-    with torch.inference_mode(), clock_of(network).run(first_step=step, examples=rows):
+    with torch.inference_mode(), clock_of(network).run(step, examples, loop):
         batch = torch.from_numpy(np.ascontiguousarray(observation))[None].to(device_of(network))
         output = network(batch, state)
     return (

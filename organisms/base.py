@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from interp.errors import InputError
 from interp.hooks import HookedNetwork, refuse_compiled
 from organisms.card import Card
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from interp.concepts import Concept
     from interp.interventions import Intervention
     from interp.organism import Tasks, World
+    from organisms.counterfactual_pairs import CounterfactualPairs
+    from organisms.plans import Plans
+    from organisms.steering_tasks import ActionRewrites, SteeringTasks
 
 
 class Organism(ABC):
@@ -74,12 +78,176 @@ class Organism(ABC):
     def _build_network(self, seed: int) -> HookedNetwork:
         """Return the same network with fresh weights."""
 
+    # What a family may provide: what experiments ask for under names that name no game ---------
+
+    def states(self, run: xr.Dataset) -> xr.DataArray:
+        """Return which state of the world every step of a run found.
+
+        Parameters
+        ----------
+        run
+            With ``observation`` and ``length``.
+
+        Returns
+        -------
+        xarray.DataArray
+            (episode, step) int64: equal where the states are, also between runs of one organism;
+            −1 outside the episodes. Here by the observation: a family whose observation is not
+            its whole state has its own.
+        """
+        from organisms.run_events import observed_states
+
+        return observed_states(run)
+
+    def milestones(self, run: xr.Dataset) -> xr.DataArray | None:
+        """Return when the sub-goals of each episode were reached, None if there are none.
+
+        Returns
+        -------
+        xarray.DataArray or None
+            (episode, milestone) float64: the step whose action first had 1, 2, … sub-goals reached
+            at once; −1 if they were from the start, NaN if they never were.
+        """
+        return None
+
+    @property
+    def directions(self) -> Mapping[str, tuple[int, int]]:
+        """Directions of movement: name → (rows down, columns right)."""
+        raise InputError(f"The family {self.card.family!r} defines no directions.")
+
+    def kernels(self) -> Mapping[tuple[str, str], xr.DataArray]:
+        """Return the network's convolutions: (what it reads, what it writes) → kernel.
+
+        Returns
+        -------
+        mapping
+            Each (target_channel, source_channel, ky, kx) float32 with the offsets of the square
+            that is read from the one that is written as coordinates of ``ky`` and ``kx``. The
+            attribute ``linear`` (0 or 1) says whether the source is a linear function of what it
+            reads itself, ``role`` what the target is for.
+
+        Raises
+        ------
+        InputError
+            If the network has no convolutions to offer.
+        """
+        raise InputError(f"{self.name} offers no convolution kernels.")
+
+    def task_features(self, tasks: Tasks) -> Mapping[str, Any]:
+        """Return what makes tasks larger or smaller: name → one number per task."""
+        return {}
+
+    def accommodate(self, tasks: Tasks) -> tuple[Organism, Tasks]:
+        """Return the organism and the tasks in a form in which it can take them.
+
+        Raises
+        ------
+        InputError
+            If its network cannot take them; says why.
+        """
+        return self, tasks
+
+    @property
+    def plans(self) -> Plans:
+        """How the label maps of concepts are followed as plans, and what became of them.
+
+        Raises
+        ------
+        InputError
+            If the family says nothing of plans.
+        """
+        raise InputError(f"The family {self.card.family!r} says nothing of plans.")
+
+    @property
+    def steering_kinds(self) -> tuple[str, ...]:
+        """The kinds of `steering_tasks` that the family has."""
+        return ()
+
+    @property
+    def steering_sites(self) -> list[str]:
+        """The sites a plan is written to by default: of the state, where it lasts."""
+        return self.state_sites
+
+    def counterfactuals(self, kind: str, n: int, seed: int = 0) -> CounterfactualPairs:
+        """Return pairs of tasks that differ by one edit of the world and ask for other actions.
+
+        Parameters
+        ----------
+        kind
+            Which edit; each family has kinds of its own.
+        n, seed
+            How many pairs, and which.
+
+        Raises
+        ------
+        InputError
+            If the family has none.
+        """
+        raise InputError(f"The family {self.card.family!r} has no counterfactual pairs.")
+
+    def steering_tasks(self, kind: str, n: int = 25, seed: int = 0) -> SteeringTasks:
+        """Return tasks with a short and a long way, and the plan to write for the long one.
+
+        Parameters
+        ----------
+        kind
+            What has the two ways; each family has kinds of its own.
+        n, seed
+            How many units (see `SteeringTasks.unit`), and which.
+
+        Raises
+        ------
+        InputError
+            If the family has none.
+        """
+        raise InputError(f"The family {self.card.family!r} has no steering tasks.")
+
+    def action_rewrites(self, run: xr.Dataset, step: int) -> ActionRewrites:
+        """Return where a plan would have to be rewritten, at a step of a run, for another action.
+
+        Raises
+        ------
+        InputError
+            If no concept of the family says what the next action is, place by place.
+        """
+        raise InputError(f"The family {self.card.family!r} has no plans of the next action.")
+
+    def draw_plan(self, episode: xr.Dataset, ax: Any = None, **options: Any) -> Any:
+        """Draw the first state of one episode, with a plan or the way that was gone.
+
+        Parameters
+        ----------
+        episode
+            One episode of a run (no ``episode`` dim).
+        ax
+            Where to draw; a new figure if left out.
+        **options
+            ``labels``: a label map, class indices with the dims of a place. ``classes``: their
+            names. ``way``: whether to draw the way that was gone. ``marked``: a map of integers,
+            places above 0 are shaded. ``title``, ``colour``.
+
+        Raises
+        ------
+        InputError
+            If the family draws no plans.
+        """
+        raise InputError(f"The family {self.card.family!r} draws no plans.")
+
     # What all organisms do -------------------------------------------------------------------
 
     @property
     def sites(self) -> dict[str, tuple[str, ...]]:
         """Every site and the names of its dims within a step (``tick`` first if it ticks)."""
         return self.network.sites
+
+    @property
+    def checkpoints(self) -> list[int]:
+        """Training steps at which the organism's weights were kept, ascending; see `organisms.load`.
+
+        Of the whole training, with that of the organism it started from; the last are the weights
+        that the organism has. Empty if none ship.
+        """
+        return sorted(int(steps) for steps in self.card.checkpoints)
 
     @property
     def device(self) -> torch.device:
@@ -165,6 +333,7 @@ class Organism(ABC):
         interventions: Sequence[Intervention] = (),
         *,
         first_step: int = 0,
+        examples: Sequence[int] | None = None,
     ) -> xr.Dataset:
         """Run the network over given observations (teacher-forced); see `interp.replay.replay`.
 
@@ -179,6 +348,8 @@ class Organism(ABC):
         first_step
             Label of the first step, which addresses count from (−thinking_steps for a run that
             thought first).
+        examples
+            For every row of the batch, the example that interventions know it by; None: 0, 1, ….
 
         Returns
         -------
@@ -188,7 +359,9 @@ class Organism(ABC):
         """
         from interp.replay import replay
 
-        return replay(self.network, observations, episode_starts, sites, interventions, first_step)
+        return replay(
+            self.network, observations, episode_starts, sites, interventions, first_step, examples
+        )
 
     def untrained(self, seed: int = 0) -> Organism:
         """Return the same organism with the weights it might have begun with: the control."""
@@ -200,6 +373,8 @@ class Organism(ABC):
             training="none",
             weights_file="",
             weights_sha256="",
+            training_steps=0,
+            checkpoints={},
             results=(),
         )
         Organism.__init__(other, self._build_network(seed).to(self.device), card)
@@ -237,6 +412,8 @@ class Organism(ABC):
     def save(self, folder: str | Path) -> Path:
         """Write weights (safetensors) and card to a folder that `organisms.load` takes.
 
+        Checkpoints along the training are not written.
+
         Raises
         ------
         FileExistsError
@@ -254,7 +431,10 @@ class Organism(ABC):
         state = self.network.state_dict()
         save_file({k: v.detach().cpu().contiguous() for k, v in state.items()}, weights)
         card = dataclasses.replace(
-            self.card, weights_file=weights.name, weights_sha256=file_sha256(weights)
+            self.card,
+            weights_file=weights.name,
+            weights_sha256=file_sha256(weights),
+            checkpoints={},
         )
         card.write(folder / "card.json")
         return folder

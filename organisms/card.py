@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from interp.errors import AssetError, CheckpointError, nearest
+from interp.errors import AssetError, CheckpointError, UnknownNameError, nearest
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,16 @@ class Result:
     command: str = ""
 
 
+_FIELD_TYPES = {
+    "network": dict,
+    "world": dict,
+    "checkpoints": dict,
+    "training_steps": int,
+    "results": (list, tuple),
+}
+"""Of the fields that are not text, as JSON has them."""
+
+
 @dataclass(frozen=True)
 class Card:
     """The description that ships with an organism.
@@ -61,6 +71,12 @@ class Card:
         Options of the world it acts in, JSON-able.
     weights_file, weights_sha256
         File beside the card, and the sha256 of its bytes.
+    training_steps
+        Environment steps that the weights are the result of, with those of the organism they
+        started from; 0 if it is not known.
+    checkpoints
+        Training step (as text) → sha256 of ``checkpoints/weights-STEP.safetensors``: the weights at
+        points of the training. The last may be of `weights_file` itself, which is not repeated.
     licence
         Of the weights.
     results
@@ -79,6 +95,8 @@ class Card:
     world: dict[str, Any] = field(default_factory=dict)
     weights_file: str = ""
     weights_sha256: str = ""
+    training_steps: int = 0
+    checkpoints: dict[str, str] = field(default_factory=dict)
     licence: str = ""
     results: tuple[Result, ...] = ()
     limits: str = ""
@@ -105,13 +123,17 @@ class Card:
                 f"{source}: unknown fields {hints or 'none'}, missing fields {sorted(missing) or 'none'}."
             )
         for name, value in record.items():
-            wanted = {"network": dict, "world": dict, "results": (list, tuple)}.get(name, str)
-            if not isinstance(value, wanted):
+            if not isinstance(value, _FIELD_TYPES.get(name, str)):
                 raise CheckpointError(f"{source}: {name} has a malformed value, {value!r:.80}.")
         try:
             results = tuple(Result(**result) for result in record.get("results", ()))
         except TypeError as error:
             raise CheckpointError(f"{source}: a result is malformed ({error}).") from None
+        for steps in record.get("checkpoints", ()):
+            if not steps.isdecimal():
+                raise CheckpointError(
+                    f"{source}: a checkpoint has a number of steps, not {steps!r}."
+                )
         return cls(**{**record, "results": results})
 
     @classmethod
@@ -156,3 +178,31 @@ class Card:
             n = "" if result.n is None else f", n = {result.n}"
             lines.append(f"{result.quantity} ({result.condition}): {result.value:.4g}{interval}{n}")
         return "\n".join(lines)
+
+
+def checkpoint_file(steps: int) -> str:
+    """Return where the weights after so many training steps lie, relative to the card."""
+    return f"checkpoints/weights-{steps}.safetensors"
+
+
+def checkpoint_card(card: Card, steps: int) -> Card:
+    """Return the card of an organism at a point of its training.
+
+    Raises
+    ------
+    UnknownNameError
+        If no weights of that point were kept; names those that were.
+    """
+    if str(steps) not in card.checkpoints:
+        raise UnknownNameError(f"checkpoint of {card.name!r}", str(steps), card.checkpoints)
+    sha256 = card.checkpoints[str(steps)]
+    last = sha256 == card.weights_sha256
+    return dataclasses.replace(
+        card,
+        name=f"{card.name}@{steps}",
+        summary=f"{card.name} after {steps:,} of the {card.training_steps:,} steps of its training.",
+        weights_file=card.weights_file if last else checkpoint_file(steps),
+        weights_sha256=sha256,
+        training_steps=steps,
+        results=card.results if last else (),
+    )

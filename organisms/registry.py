@@ -8,9 +8,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from interp.errors import AssetError, CheckpointError, InputError, UnknownNameError
+from interp.errors import AssetError, CheckpointError, InputError, UnknownNameError, check_integer
 from organisms.assets import data_folder, file_sha256
-from organisms.card import Card
+from organisms.card import Card, checkpoint_card
 
 if TYPE_CHECKING:
     from interp.concepts import Concept
@@ -40,7 +40,9 @@ def shipped() -> dict[str, Path]:
     }
 
 
-def load(name_or_path: str | os.PathLike, device: Any = None) -> Organism:
+def load(
+    name_or_path: str | os.PathLike, device: Any = None, *, checkpoint: int | None = None
+) -> Organism:
     """Load an organism.
 
     Parameters
@@ -48,9 +50,13 @@ def load(name_or_path: str | os.PathLike, device: Any = None) -> Organism:
     name_or_path
         A name (see `names`), or a folder: one that `Organism.save` wrote (``card.json`` and
         weights), or a released checkpoint (``model`` and ``cfg.json``). A name wins over a folder
-        that is called the same (write ``"./NAME"``), a card over a checkpoint beside it.
+        that is called the same (write ``"./NAME"``), a card over a checkpoint beside it. Either may
+        end in ``@STEPS``, which is the same as ``checkpoint=STEPS``.
     device
         Where its weights go, as in torch (``"cuda"``); default the CPU.
+    checkpoint
+        Training steps: the same network at that point of its training, one of
+        `Organism.checkpoints`. It is called ``NAME@STEPS``.
 
     Returns
     -------
@@ -60,13 +66,18 @@ def load(name_or_path: str | os.PathLike, device: Any = None) -> Organism:
     Raises
     ------
     UnknownNameError
-        If there is no such organism; names the nearest.
+        If there is no such organism, or no such checkpoint of it; names the nearest.
     AssetError
         If its files have to be fetched and cannot be: says what to fetch and where to put it.
     CheckpointError
         If its files are truncated, of the wrong shape, not finite, or not the ones on the card.
     InputError
-        If `name_or_path` is neither, or there is no such device here.
+        If `name_or_path` is neither, `checkpoint` is no integer, or there is no such device here.
+
+    Notes
+    -----
+    Checkpoints (but the last, which is the organism itself) are stored in float16; all are computed
+    with in float32.
 
     Examples
     --------
@@ -76,14 +87,22 @@ def load(name_or_path: str | os.PathLike, device: Any = None) -> Organism:
     name = os.fspath(name_or_path) if isinstance(name_or_path, str | os.PathLike) else ""
     if not isinstance(name, str) or not name:
         raise InputError(f"An organism is loaded by its name or folder, not {name_or_path!r:.80}.")
+    name, steps = split_checkpoint(name)
+    if checkpoint is not None:
+        check_integer("checkpoint", checkpoint, 0)
+        if steps is not None and steps != checkpoint:
+            raise InputError(f"{name_or_path!r} and checkpoint={checkpoint} name two checkpoints.")
+        steps = checkpoint
     folder = Path(name).expanduser()
     if name in shipped():
-        organism = _from_folder(shipped()[name])
+        organism = _from_folder(shipped()[name], steps)
     elif name in _released():
+        if steps is not None:
+            raise UnknownNameError(f"checkpoint of {name!r}", str(steps), ())
         module = import_module(FAMILIES[_released()[name]])
         organism = module.from_released(module.fetch_released(name), name)
     elif folder.is_dir():
-        organism = _from_folder(folder)
+        organism = _from_folder(folder, steps)
     elif os.sep in name or folder.exists():
         raise AssetError(
             f"{name!r} is not a folder. Give the folder of a saved organism (card.json) or of a "
@@ -91,10 +110,21 @@ def load(name_or_path: str | os.PathLike, device: Any = None) -> Organism:
         )
     else:
         raise UnknownNameError("organism", name, names())
+    return to_device(organism, device)
+
+
+def to_device(thing: Any, device: Any = None) -> Any:
+    """Move an organism or a network to a device and return it; None leaves it where it is.
+
+    Raises
+    ------
+    InputError
+        If there is no such device here.
+    """
     if device is None:
-        return organism
+        return thing
     try:
-        return organism.to(device)
+        return thing.to(device)
     except (RuntimeError, AssertionError, TypeError) as error:
         raise InputError(f"The device {device!r} cannot be used: {error}") from error
 
@@ -112,11 +142,21 @@ def family_concepts(family: str) -> Mapping[str, Concept]:
     return import_module(FAMILIES[family]).family_concepts()
 
 
-def _from_folder(folder: Path) -> Organism:
+def split_checkpoint(name: str) -> tuple[str, int | None]:
+    """Split ``NAME@STEPS``; a folder that is called so stays whole."""
+    base, _, steps = name.rpartition("@")
+    if not base or not (steps.isascii() and steps.isdecimal()) or Path(name).expanduser().is_dir():
+        return name, None
+    return base, int(steps)
+
+
+def _from_folder(folder: Path, steps: int | None = None) -> Organism:
     if (folder / "card.json").is_file():
         card = Card.read(folder / "card.json")
         if card.family not in FAMILIES:
             raise UnknownNameError("family", card.family, FAMILIES)
+        if steps is not None:
+            card = checkpoint_card(card, steps)
         weights = folder / card.weights_file
         if not card.weights_file or not weights.is_file():
             raise AssetError(f"{folder}: the card's weights file {card.weights_file!r} is missing.")
@@ -127,6 +167,8 @@ def _from_folder(folder: Path) -> Organism:
                 "damaged or was replaced."
             )
         return import_module(FAMILIES[card.family]).from_card(card, weights)
+    if steps is not None:
+        raise UnknownNameError(f"checkpoint of {folder.name!r}", str(steps), ())
     if (folder / "cfg.json").is_file() or (folder / "model").is_file():
         return import_module(FAMILIES["sokoban"]).from_released(folder, folder.name)
     there = sorted(path.name for path in folder.iterdir())[:10]

@@ -13,7 +13,17 @@ import pytest
 from analyses.cli import main
 
 ROOT = Path(__file__).parents[1]
-PAGES = ("../README", "index", "recording", "interventions", "own-model", "command-line")
+PAGES = (
+    "../README",
+    "index",
+    "recording",
+    "interventions",
+    "patching",
+    "steering",
+    "paper-figures",
+    "own-model",
+    "command-line",
+)
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -49,5 +59,6 @@ def test_every_page_is_in_the_table_of_contents_and_every_link_leads_somewhere()
     contents = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
     for path in (ROOT / "docs").glob("*.md"):
         assert f" {path.name}" in contents, path.name
-        for target in re.findall(r"\]\((?!https?:)([^)#]+)", path.read_text(encoding="utf-8")):
+        prose = BLOCK.sub("", path.read_text(encoding="utf-8"))
+        for target in re.findall(r"\]\((?!https?:)([^)#]+)", prose):
             assert (path.parent / target).exists(), f"{path.name}: {target}"

@@ -1,6 +1,7 @@
 """The commands of the command line, one dataclass each: its fields are the options."""
 
 from analyses.commands.base import Command
+from analyses.commands.figures import Figures, Reproduce
 from analyses.commands.runs import Evaluate, Record, Study, Train
 from analyses.commands.specimens import Organisms
 from analyses.commands.stores import Open, Verify
@@ -12,6 +13,8 @@ COMMANDS: dict[str, type[Command]] = {
     "record": Record,
     "study": Study,
     "evaluate": Evaluate,
+    "figures": Figures,
+    "reproduce": Reproduce,
     "open": Open,
     "verify": Verify,
     "train": Train,

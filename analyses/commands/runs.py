@@ -139,6 +139,7 @@ class Evaluate(Command):
         from analyses.thinking_time import thinking_time
 
         organism = organisms.load(self.name, self.device)
+        # A checkpoint (NAME@STEPS) has no card of its own: reading one there says so.
         path = organisms.shipped().get(self.name, Path(self.name)) / "card.json"
         if self.card:
             organisms.Card.read(path)  # before hours of running, not after
@@ -220,11 +221,15 @@ class Train(Command):
     """Train an organism by a recipe; weights, log and state to resume from go to a folder."""
 
     recipe: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RECIPE")]
-    """Name of a recipe (organisms/sokoban/recipes.py)."""
+    """Name of a recipe (organisms/sokoban/recipes/table.py)."""
     out: Path
     """Folder for weights, log and the state to resume from."""
+    seed: OptionalInt = None
+    """Of weights, levels and actions; the recipe's own if left out."""
     resume: bool = True
     """Go on where a training in that folder stopped; otherwise such a folder is an error."""
+    device: OptionalStr = None
+    """Where the network is trained: cpu, cuda. The world runs on the CPU."""
     progress: bool = True
     """Show a progress bar."""
 
@@ -232,5 +237,8 @@ class Train(Command):
         """See `Command.run`."""
         from organisms.training.run import train_recipe
 
-        print(train_recipe(self.recipe, self.out, resume=self.resume, progress=self.progress))
+        chosen = {"seed": self.seed, "device": self.device}
+        chosen = {name: value for name, value in chosen.items() if value is not None}
+        options: dict[str, Any] = {**chosen, "resume": self.resume, "progress": self.progress}
+        print(train_recipe(self.recipe, self.out, **options))
         return 0

@@ -7,6 +7,7 @@ the board gives every square the same global information.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import NamedTuple, cast
 
 import torch
@@ -49,6 +50,42 @@ class PreparedWeights(NamedTuple):
     """(4·channel, 2·channel, ky, kx), of the layer below and the layer itself."""
     pooled: tuple[Tensor, Tensor] | None
     """Of the pooled summary: what `constant_conv2d_weight` gives."""
+
+
+Gates = tuple[Tensor, Tensor, Tensor, Tensor]
+"""A layer's i, j, f, o after their activation, each (batch, channel, y, x)."""
+
+
+class DRCMoment(NamedTuple):
+    """The network in the middle of a step: before, or within, a layer's tick."""
+
+    stage: tuple[int, int, int]
+    """Tick, layer, and 1 if its gates are known, 2 if its h is. Tick N is the head."""
+    encoding: Tensor
+    shares: tuple[Tensor | None, ...]
+    """Of each layer (batch, 4·channel, y, x); None where the rest of the step does not read it."""
+    below: Tensor
+    """(batch, channel, y, x), what the layer sees of the one below."""
+    state: DRCState
+    gates: Gates | None
+    hidden: Tensor | None
+    """(batch, channel, y, x), the layer's h before its site; its c is in `state`."""
+    weights: list[PreparedWeights]
+
+    def take(self, rows: Tensor) -> DRCMoment:
+        """Return the moment of some rows."""
+        return DRCMoment(
+            self.stage,
+            _rows(self.encoding, rows),
+            tuple(None if share is None else _rows(share, rows) for share in self.shares),
+            _rows(self.below, rows),
+            tuple((_rows(c, rows), _rows(h, rows)) for c, h in self.state),
+            None
+            if self.gates is None
+            else cast("Gates", tuple(_rows(g, rows) for g in self.gates)),
+            None if self.hidden is None else _rows(self.hidden, rows),
+            self.weights,
+        )
 
 
 class DRCLayer(nn.Module):
@@ -114,6 +151,13 @@ class DRCLayer(nn.Module):
         self, share: Tensor, below: Tensor, c: Tensor, h: Tensor, weights: PreparedWeights
     ) -> tuple[Tensor, Tensor]:
         """Run one tick; return the new c and h."""
+        c, h = self.update(*self.gates(share, below, h, weights), c)
+        return c, self.h(h)
+
+    def gates(
+        self, share: Tensor, below: Tensor, h: Tensor, weights: PreparedWeights
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Return i, j, f, o after their activation, before their sites."""
         # In place where possible: memory for a large new tensor costs as much as the arithmetic.
         gates = conv2d_same(torch.cat([below, h], dim=1), weights.recurrent)
         gates += share
@@ -123,13 +167,16 @@ class DRCLayer(nn.Module):
             gates += constant_conv2d(pooled, *weights.pooled, gates.shape[2:])
         i, j, f, o = gates.chunk(4, dim=1)
         squash = tanh if self.config.output_activation == "tanh" else torch.sigmoid
-        i = self.i(tanh(i))
-        j = self.j(torch.sigmoid(j))
-        f = self.f(torch.sigmoid(f + self.config.forget_bias if self.config.forget_bias else f))
-        o = self.o(squash(o))
+        f = torch.sigmoid(f + self.config.forget_bias if self.config.forget_bias else f)
+        return tanh(i), torch.sigmoid(j), f, squash(o)
+
+    def update(
+        self, i: Tensor, j: Tensor, f: Tensor, o: Tensor, c: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Return the new c, and h before its site, for gates and the old c; fires the other sites."""
+        i, j, f, o = self.i(i), self.j(j), self.f(f), self.o(o)
         c = self.c(f * c + i * j)
-        h = self.h(o * tanh(c))
-        return c, h
+        return c, o * tanh(c)
 
     def _pool(self, h: Tensor) -> Tensor:
         """Summarise h (batch, channel, y, x) over the board: (batch, channel)."""
@@ -153,6 +200,15 @@ class DRCLayer(nn.Module):
         fence = weight.new_ones(1, 1, height + ky - 1, width + kx - 1)
         fence[..., 1:-1, 1:-1] = 0
         return F.conv2d(fence, weight)[0]
+
+
+def _rows(x: Tensor, rows: Tensor) -> Tensor:
+    """Return rows of x (batch, channel, y, x) in channels-last memory, copied row by row."""
+    return x.permute(0, 2, 3, 1).index_select(0, rows).permute(0, 3, 1, 2)
+
+
+def _zip(c: list[Tensor], h: list[Tensor]) -> DRCState:
+    return tuple(zip(c, h, strict=True))
 
 
 class DRC(HookedNetwork):
@@ -321,14 +377,136 @@ class DRC(HookedNetwork):
                         below = below + h[d] if config.residual else h[d]
                     if not config.skip_final:
                         h[-1] = below
-                hidden = self._head_input(h[-1], encoding)
-                for layer in self.mlp:
-                    hidden = layer(hidden)
-                logits.append(self.logits(at_least_float32(self.actor(hidden))))
-                values.append(self.value(at_least_float32(self.critic(hidden)).squeeze(-1)))
-        return NetworkOutput(
-            torch.stack(logits), torch.stack(values), tuple(zip(c, h, strict=True))
+                step_logits, step_value = self._answer(h[-1], encoding)
+                logits.append(step_logits)
+                values.append(step_value)
+        return NetworkOutput(torch.stack(logits), torch.stack(values), _zip(c, h))
+
+    def stage_of(self, site: str, tick: int | None) -> tuple[int, int, int] | None:
+        """Return the last stage from which a firing still happens, None for the step's beginning.
+
+        See `interp.organism.ResumableNetwork`.
+        """
+        parts = site.split(".")
+        if parts[0] == "layers" and tick is not None:
+            return tick, int(parts[1]), {"pooled": 0, "h": 2}.get(parts[2], 1)
+        return None if site == "encoder" else (self.n_ticks, 0, 0)
+
+    def moments(
+        self,
+        observations: Tensor,
+        state: DRCState | None,
+        stages: Collection[tuple[int, ...]],
+    ) -> dict[tuple[int, ...], DRCMoment]:
+        """Run one step and return the moments at some stages.
+
+        Parameters
+        ----------
+        observations
+            (1, batch, …), as in `forward`.
+        state
+            Before the step; that of a new episode if None.
+        stages
+            As `stage_of` gives.
+        """
+        config = self.config
+        kept: dict[tuple[int, ...], DRCMoment] = {}
+        board = config.board if config.head_pool == "flatten" else None
+        like = self.actor.weight
+        [x] = scale_observations(
+            observations, config.observation, config.observation_channels, board, like
         )
+        batch, _, height, width = x.shape
+        if state is None:
+            state = self.initial_state(batch, (height, width))
+        c, h = self._unpack(state, batch, height, width)
+        layers = cast("list[DRCLayer]", list(self.layers))
+        weights = [layer.prepare(height, width) for layer in layers]
+        with self.clock.run():
+            for _ in self.clock.steps(1):
+                encoding = self.encoder(self._encode(x))
+                shares = [
+                    layer.encode(encoding, w) for layer, w in zip(layers, weights, strict=True)
+                ]
+                whole = DRCMoment(
+                    (0, 0, 0), encoding, tuple(shares), h[-1], _zip(c, h), None, None, weights
+                )
+                self._rest_of_step(whole, set(stages), kept)
+        return kept
+
+    def resume(self, moment: DRCMoment) -> NetworkOutput:
+        """Run the rest of a step from a moment in it; the sites before it do not fire.
+
+        Returns
+        -------
+        NetworkOutput
+            logits (1, batch, action), value (1, batch), the state after the step.
+        """
+        with self.clock.run():
+            for _ in self.clock.steps(1):
+                c, h = self._rest_of_step(moment, set(), {})
+                logits, value = self._answer(h[-1], moment.encoding)
+        return NetworkOutput(logits[None], value[None], _zip(c, h))
+
+    def _rest_of_step(
+        self,
+        moment: DRCMoment,
+        wanted: Collection[tuple[int, ...]],
+        kept: dict[tuple[int, ...], DRCMoment],
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        """Run the ticks from a moment on, filling `kept`; return the c and h after the last."""
+        layers = cast("list[DRCLayer]", list(self.layers))
+        first_tick, first_layer, _ = moment.stage
+        below, gates, hidden = moment.below, moment.gates, moment.hidden
+        c, h = (list(tensors) for tensors in zip(*moment.state, strict=True))
+
+        def keep(stage: tuple[int, int, int]) -> None:
+            if stage not in wanted:
+                return
+            tick, first = stage[0], stage[1] + (stage[2] > 0)
+            read = range(first if tick == self.n_ticks - 1 else 0, self.n_layers)
+            shares = tuple(
+                share if d in read and tick < self.n_ticks else None
+                for d, share in enumerate(moment.shares)
+            )
+            kept[stage] = moment._replace(
+                stage=stage,
+                shares=shares,
+                below=below,
+                state=_zip(c, h),
+                gates=gates if stage[2] == 1 else None,
+                hidden=hidden if stage[2] == 2 else None,
+            )
+
+        for tick in self.clock.ticks(self.n_ticks, first_tick):
+            resuming = tick == first_tick
+            if not resuming:
+                below = h[-1]
+            for d in range(first_layer if resuming else 0, self.n_layers):
+                if hidden is None:
+                    if gates is None:
+                        keep((tick, d, 0))
+                        share = cast("Tensor", moment.shares[d])
+                        gates = layers[d].gates(share, below, h[d], moment.weights[d])
+                        keep((tick, d, 1))
+                    c[d], hidden = layers[d].update(*gates, c[d])
+                    keep((tick, d, 2))
+                h[d] = layers[d].h(hidden)
+                gates = hidden = None
+                below = below + h[d] if self.config.residual else h[d]
+            if not self.config.skip_final:
+                h[-1] = below
+        below = h[-1]
+        keep((self.n_ticks, 0, 0))
+        return c, h
+
+    def _answer(self, h: Tensor, encoding: Tensor) -> tuple[Tensor, Tensor]:
+        """Return logits (batch, action) and value (batch) of one step; fires the head's sites."""
+        hidden = self._head_input(h, encoding)
+        for layer in self.mlp:
+            hidden = layer(hidden)
+        logits = self.logits(at_least_float32(self.actor(hidden)))
+        return logits, self.value(at_least_float32(self.critic(hidden)).squeeze(-1))
 
     def _encode(self, x: Tensor) -> Tensor:
         for n, conv in enumerate(self.embed):

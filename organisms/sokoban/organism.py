@@ -11,6 +11,7 @@ from interp.errors import CheckpointError, InputError, UnknownNameError
 from interp.hooks import HookedNetwork
 from organisms.base import Organism
 from organisms.card import Card
+from organisms.sokoban import conditions as conditions  # registers them
 from organisms.sokoban.drc import DRC, DRCConfig
 from organisms.sokoban.environment import BUSH_REWARDS, RELEASED_REWARDS, SokobanWorld
 from organisms.sokoban.levels import Levels
@@ -18,7 +19,12 @@ from organisms.sokoban.resnet import ResNet, ResNetConfig
 from organisms.sokoban.task_sets import find_levels
 
 if TYPE_CHECKING:
+    import xarray as xr
+
     from interp.concepts import Concept
+    from organisms.counterfactual_pairs import CounterfactualPairs
+    from organisms.plans import Plans
+    from organisms.steering_tasks import ActionRewrites, SteeringTasks
 
 NETWORKS: dict[str, tuple[type, type]] = {"drc": (DRC, DRCConfig), "resnet": (ResNet, ResNetConfig)}
 REWARDS = {"released": RELEASED_REWARDS, "bush": BUSH_REWARDS}
@@ -106,6 +112,122 @@ class SokobanOrganism(Organism):
         """The sites an analysis looks at by default: the recurrent state, or the blocks' outputs."""
         return list(self.network.state_sites)
 
+    @property
+    def plans(self) -> Plans:
+        """How direction maps are followed as plans; see `organisms.sokoban.plans`."""
+        return family_plans()
+
+    def states(self, run: xr.Dataset) -> xr.DataArray:
+        """Return which state each step found; see `organisms.sokoban.cycles.states_visited`."""
+        from organisms.sokoban.cycles import states_visited
+
+        return states_visited(run)
+
+    def milestones(self, run: xr.Dataset) -> xr.DataArray:
+        """Return when boxes were placed; see `organisms.sokoban.cycles.boxes_placed`."""
+        from organisms.sokoban.cycles import boxes_placed
+
+        return boxes_placed(run)
+
+    @property
+    def directions(self) -> Mapping[str, tuple[int, int]]:
+        """Return the four moves: name → (rows down, columns right)."""
+        from organisms.sokoban.moves import ACTION_NAMES, STEP_X, STEP_Y
+
+        return {
+            name: (int(y), int(x)) for name, y, x in zip(ACTION_NAMES, STEP_Y, STEP_X, strict=True)
+        }
+
+    def kernels(self) -> Mapping[tuple[str, str], xr.DataArray]:
+        """Return the network's convolutions; see `organisms.sokoban.convolutions`."""
+        from organisms.sokoban.convolutions import convolutions
+
+        return convolutions(self.network)
+
+    def task_features(self, tasks: Levels) -> Mapping[str, Any]:
+        """Return of each level its rows, columns (before any padding) and boxes (``goals``)."""
+        rows, columns = tasks.shapes.T
+        return {"rows": rows, "columns": columns, "goals": tasks.n_boxes}
+
+    def accommodate(self, tasks: Levels) -> tuple[SokobanOrganism, Levels]:
+        """Return the organism and levels on a board that it takes.
+
+        Smaller levels get walls around them, evenly on all sides. Larger ones need a head that
+        pools over the board (``head_pool="mean"``): the same weights then run on the larger board.
+
+        Raises
+        ------
+        InputError
+            If levels are larger than the board and the head is for one board size.
+        """
+        from organisms.sokoban.boards import on_board, resized
+
+        board = tuple(self.network.config.board)
+        height, width = (int(size) for size in tasks.shapes.max(axis=0))
+        if height <= board[0] and width <= board[1]:
+            return self, on_board(tasks, board)
+        larger = (max(height, board[0]), max(width, board[1]))
+        if getattr(self.network.config, "head_pool", "flatten") == "flatten":
+            at = next(i for i, (h, w) in enumerate(tasks.shapes) if h > board[0] or w > board[1])
+            raise InputError(
+                f"{tasks.ids[at]!r} is {tasks.shapes[at][0]}×{tasks.shapes[at][1]} (rows × columns)"
+                f" and {self.name} takes boards of up to {board[0]}×{board[1]}: its head reads every"
+                " square with weights of its own (head_pool='flatten'). A head that pools over the"
+                " board (head_pool='mean') takes any size."
+            )
+        return resized(self, larger), on_board(tasks, larger)
+
+    @property
+    def steering_kinds(self) -> tuple[str, ...]:
+        """Return ``("agent-shortcut", "box-shortcut")``."""
+        from organisms.sokoban.shortcuts import KINDS
+
+        return KINDS
+
+    @property
+    def steering_sites(self) -> list[str]:
+        """The sites a plan is written to by default: the layers' cell states, if there are any."""
+        return [site for site in self.state_sites if site.endswith(".c")] or self.state_sites
+
+    def counterfactuals(self, kind: str, n: int, seed: int = 0) -> CounterfactualPairs:
+        """Return pairs of levels; see `organisms.sokoban.counterfactuals.level_pairs`.
+
+        Parameters
+        ----------
+        kind
+            ``"move-box"``, ``"add-wall"`` or ``"move-target"``.
+        """
+        from organisms.sokoban.counterfactuals import level_pairs
+
+        board = tuple(self.network.config.board)
+        n_actions = int(self.network.n_actions)
+        return level_pairs(kind, n, seed, size=board, n_boxes=self.n_boxes, n_actions=n_actions)
+
+    def steering_tasks(self, kind: str, n: int = 25, seed: int = 0) -> SteeringTasks:
+        """Return `n` levels × 8 symmetries; see `organisms.sokoban.steering.shortcut_tasks`.
+
+        Parameters
+        ----------
+        kind
+            ``"agent-shortcut"`` or ``"box-shortcut"``.
+        """
+        from organisms.sokoban.steering import shortcut_tasks
+
+        board = tuple(self.network.config.board)
+        return shortcut_tasks(kind, n, seed, size=board, n_boxes=min(self.n_boxes, 2))
+
+    def action_rewrites(self, run: xr.Dataset, step: int) -> ActionRewrites:
+        """Return where the plan says the next move; see `organisms.sokoban.steering.action_rewrites`."""
+        from organisms.sokoban.steering import action_rewrites
+
+        return action_rewrites(run, step, int(self.network.n_actions))
+
+    def draw_plan(self, episode: xr.Dataset, ax: Any = None, **options: Any) -> Any:
+        """Draw the first board of an episode; see `organisms.sokoban.plan_picture.draw_plan`."""
+        from organisms.sokoban.plan_picture import draw_plan
+
+        return draw_plan(episode, ax, **options)
+
     def render(self, tiles: Any, ax: Any = None, **options: Any) -> Any:
         """Draw a board; see `organisms.sokoban.render.draw_board`."""
         from organisms.sokoban.render import draw_board
@@ -181,6 +303,13 @@ def family_concepts() -> Mapping[str, Concept]:
     from organisms.sokoban.concepts import CONCEPTS
 
     return CONCEPTS
+
+
+def family_plans() -> Plans:
+    """Return how the family's label maps are followed as plans."""
+    from organisms.sokoban.plans import SokobanPlans
+
+    return SokobanPlans()
 
 
 def released_names() -> list[str]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
+from typing import NamedTuple, cast
+
 import torch
 from torch import Tensor, nn
 
@@ -60,10 +63,26 @@ class ConvSequence(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the sequence's output for x (batch, channel, y, x)."""
-        x = self.entry(self.conv(x))
+        x = self.enter(x)
         for block in self.blocks:
             x = block(x)
         return x
+
+    def enter(self, x: Tensor) -> Tensor:
+        """Return what the first convolution hands to the blocks."""
+        return self.entry(self.conv(x))
+
+
+class ResNetMoment(NamedTuple):
+    """The network in the middle of a step, before a convolution, a block or the head."""
+
+    stage: tuple[int]
+    hidden: Tensor
+    """(batch, channel, y, x)."""
+
+    def take(self, rows: Tensor) -> ResNetMoment:
+        """Return the moment of some rows."""
+        return ResNetMoment(self.stage, self.hidden[rows])
 
 
 class ResNet(HookedNetwork):
@@ -179,9 +198,68 @@ class ResNet(HookedNetwork):
                 hidden = x[t]
                 for sequence in self.sequences:
                     hidden = sequence(hidden)
-                hidden = torch.relu(hidden).flatten(1)
-                for layer in self.mlp:
-                    hidden = layer(hidden)
-                logits.append(self.logits(at_least_float32(self.actor(hidden))))
-                values.append(self.value(at_least_float32(self.critic(hidden)).squeeze(-1)))
+                step_logits, step_value = self._answer(hidden)
+                logits.append(step_logits)
+                values.append(step_value)
         return NetworkOutput(torch.stack(logits), torch.stack(values), ())
+
+    def stage_of(self, site: str, tick: int | None) -> tuple[int]:
+        """Return the last stage (convolution or block) from which a firing still happens.
+
+        See `interp.organism.ResumableNetwork`.
+        """
+        parts = site.split(".")
+        per_sequence = 1 + self.config.n_blocks
+        if parts[0] != "sequences":
+            return (per_sequence * len(self.sequences),)
+        block = 1 + int(parts[3]) if parts[2] == "blocks" else 0
+        return (per_sequence * int(parts[1]) + block,)
+
+    def moments(
+        self, observations: Tensor, state: tuple[()] | None, stages: Collection[tuple[int, ...]]
+    ) -> dict[tuple[int, ...], ResNetMoment]:
+        """Run one step, observations (1, batch, …), and return the moments at some stages."""
+        config = self.config
+        [hidden] = scale_observations(
+            observations,
+            config.observation,
+            config.observation_channels,
+            config.board,
+            like=self.actor.weight,
+        )
+        kept = {}
+        with self.clock.run():
+            for _ in self.clock.steps(1):
+                for number, part in enumerate([*self._parts(), None]):
+                    if (number,) in stages:
+                        kept[(number,)] = ResNetMoment((number,), hidden)
+                    if part is not None:
+                        hidden = part(hidden)
+        return kept
+
+    def resume(self, moment: ResNetMoment) -> NetworkOutput:
+        """Run the rest of a step from a moment in it; the sites before it do not fire."""
+        hidden = moment.hidden
+        with self.clock.run():
+            for _ in self.clock.steps(1):
+                for part in self._parts()[moment.stage[0] :]:
+                    hidden = part(hidden)
+                logits, value = self._answer(hidden)
+        return NetworkOutput(logits[None], value[None], ())
+
+    def _parts(self) -> list[Callable[[Tensor], Tensor]]:
+        """Return the network below the head, convolution by convolution and block by block."""
+        sequences = cast("list[ConvSequence]", list(self.sequences))
+        return [
+            part
+            for sequence in sequences
+            for part in (sequence.enter, *cast("list[ResidualBlock]", list(sequence.blocks)))
+        ]
+
+    def _answer(self, hidden: Tensor) -> tuple[Tensor, Tensor]:
+        """Return logits (batch, action) and value (batch) of one step; fires the head's sites."""
+        hidden = torch.relu(hidden).flatten(1)
+        for layer in self.mlp:
+            hidden = layer(hidden)
+        logits = self.logits(at_least_float32(self.actor(hidden)))
+        return logits, self.value(at_least_float32(self.critic(hidden)).squeeze(-1))

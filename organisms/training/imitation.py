@@ -7,7 +7,7 @@ expert, so that states near the goal are seen before the learner can reach them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -17,52 +17,27 @@ from torch.nn import functional as F
 from torch.utils._pytree import tree_map
 
 from interp.errors import InputError
-from interp.hooks import device_of
-from organisms.training.checkpoints import load_training_state, save_training_state
+from organisms.training.trainer import Episodes, Trainer, TrainingConfig
 
 
 @dataclass(frozen=True)
-class ImitationConfig:
+class ImitationConfig(TrainingConfig):
     """What an imitation run does; everything that decides its result is here.
 
     Parameters
     ----------
-    total_steps
-        Environment steps of the whole run; the learning rate falls to `final_learning_rate` there.
-    n_environments, n_groups
-        Episodes running side by side, split into groups; each update takes one group's unroll.
-    unroll
-        Steps per update, and the length of backpropagation through time.
-    learning_rate, final_learning_rate, warmup_updates
-        Adam, linear decay after a linear warm-up.
-    gradient_clip
-        Largest global norm of the gradient.
-    discount
-        γ of the value target γ^distance (0 where the goal cannot be reached any more).
-    value_coefficient
-        Weight of the squared value error.
+    n_groups
+        The environments are split into so many groups; each update takes one group's unroll.
     follow_fraction, follow_probability
         Share of the episodes that follow the expert, and how often they do at each step.
-    bfloat16
-        Whether the network's convolutions run in bfloat16.
-    seed
-        Of the network's initial weights, the tasks and the actions.
+
+    The other parameters are those of every `TrainingConfig`; `discount` is the γ of the value
+    target γ^distance (0 where the goal cannot be reached any more).
     """
 
-    total_steps: int
-    n_environments: int = 256
     n_groups: int = 4
-    unroll: int = 16
-    learning_rate: float = 2e-3
-    final_learning_rate: float = 2e-5
-    warmup_updates: int = 50
-    gradient_clip: float = 1.0
-    discount: float = 0.97
-    value_coefficient: float = 0.5
     follow_fraction: float = 0.5
     follow_probability: float = 0.9
-    bfloat16: bool = True
-    seed: int = 0
 
     def __post_init__(self) -> None:
         if self.n_environments % self.n_groups:
@@ -71,21 +46,14 @@ class ImitationConfig:
             )
 
 
-class Classroom(Protocol):
-    """A batch of episodes that starts a new one in every row that ends, and an expert watching.
+class Classroom(Episodes, Protocol):
+    """Episodes with an expert watching.
 
-    `observation` is what the learner sees now, (batch, *observation dims); `labels()` gives the
-    expert's view of the same states: ``optimal`` (batch, action) bool, all False where the goal is
-    out of reach, and ``distance`` (batch,) int, −1 there. `step(action)` returns ``ended`` and
-    ``solved``, each (batch,) bool; after it, ended rows show the first observation of a new task.
-    `renew()` is called before each unroll and tells whether all episodes started anew.
+    `labels()` gives the expert's view of the states that `observation` shows: ``optimal`` (batch,
+    action) bool, all False where the goal is out of reach, and ``distance`` (batch,) int, −1
+    there. `step(action)` returns ``ended`` and ``solved``, each (batch,) bool; after it, ended
+    rows show the first observation of a new task.
     """
-
-    observation: np.ndarray
-
-    def renew(self) -> bool:
-        """Tell whether all episodes were started anew."""
-        ...
 
     def labels(self) -> tuple[np.ndarray, np.ndarray]:
         """Return the optimal actions and the distances."""
@@ -96,7 +64,7 @@ class Classroom(Protocol):
         ...
 
 
-class ImitationTrainer:
+class ImitationTrainer(Trainer):
     """Trains a network by imitation; its whole state can be saved and resumed.
 
     Parameters
@@ -107,41 +75,15 @@ class ImitationTrainer:
         One per group, each with ``n_environments / n_groups`` rows.
     config
         See `ImitationConfig`.
-
-    Notes
-    -----
-    Resuming restores weights, optimiser, counters and random generators; the episodes that were
-    under way start anew, so a resumed run is not bit for bit the uninterrupted one.
     """
 
+    config: ImitationConfig
+
     def __init__(self, network: Any, classrooms: Sequence[Classroom], config: ImitationConfig):
-        self.network, self.classrooms, self.config = network, classrooms, config
-        self.optimizer = torch.optim.Adam(network.parameters(), lr=config.learning_rate)
-        self.rng = np.random.default_rng([config.seed, 1])
-        self.steps = 0
-        self.updates = 0
         rows = config.n_environments // config.n_groups
-        self.states = [network.initial_state(rows) for _ in classrooms]
-        self.starts = [np.ones(rows, bool) for _ in classrooms]
-        self.follows = [self._draw_follows(rows) for _ in classrooms]
-
-    def _draw_follows(self, rows: int) -> np.ndarray:
+        super().__init__(network, classrooms, rows, config)
         # A fixed share, not a coin per episode: an expert's episodes end sooner than a learner's.
-        follows = np.zeros(rows, bool)
-        follows[: round(rows * self.config.follow_fraction)] = True
-        return follows
-
-    @property
-    def finished(self) -> bool:
-        """Whether the run has taken all its steps."""
-        return self.steps >= self.config.total_steps
-
-    def learning_rate(self) -> float:
-        """Return the learning rate of the next update."""
-        config = self.config
-        progress = min(1.0, self.steps / config.total_steps)
-        rate = config.learning_rate + progress * (config.final_learning_rate - config.learning_rate)
-        return rate * min(1.0, (self.updates + 1) / max(1, config.warmup_updates))
+        self.follows = np.arange(rows) < round(rows * config.follow_fraction)
 
     def update(self) -> dict[str, float]:
         """Act for one unroll with one group, learn from it, and return the update's statistics.
@@ -154,22 +96,17 @@ class ImitationTrainer:
             goal), ``gradient_norm``, ``episodes`` and ``solved`` of the rows that do not follow
             the expert, ``learning_rate``.
         """
-        config = self.config
-        group = self.updates % len(self.classrooms)
-        classroom, follows = self.classrooms[group], self.follows[group]
-        device = device_of(self.network)
-        if classroom.renew():
-            self.starts[group][:] = True
-        # Gradients stop at the unroll's edge.
-        state = tree_map(lambda leaf: leaf.detach(), self.states[group])
-        losses = torch.zeros(2, device=device)
+        config, follows = self.config, self.follows
+        group = self.updates % len(self.groups)
+        classroom = self.groups[group]
+        state = self.begin_unroll(group)
+        losses = torch.zeros(2, device=self.device)
         seen = {"labelled": 0, "agree": 0, "dead": 0, "episodes": 0, "solved": 0}
         for _ in range(config.unroll):
             optimal, distance = classroom.labels()
-            observation = torch.from_numpy(classroom.observation)[None].to(device)
-            starts = torch.from_numpy(self.starts[group])[None].to(device)
-            with torch.autocast(device.type, torch.bfloat16, enabled=config.bfloat16):
-                output = self.network(observation, state, starts)
+            observation = torch.from_numpy(classroom.observation)[None].to(self.device)
+            starts = torch.from_numpy(self.starts[group])[None].to(self.device)
+            output = self.forward(observation, state, starts)
             state = output.state
             logits, value = output.logits[0].float(), output.value[0].float()
             labelled = np.asarray(optimal.any(axis=1))
@@ -184,12 +121,7 @@ class ImitationTrainer:
             seen["solved"] += int((ended & solved & ~follows).sum())
         losses = losses / config.unroll
         rate = self.learning_rate()
-        for parameters in self.optimizer.param_groups:
-            parameters["lr"] = rate
-        self.optimizer.zero_grad(set_to_none=True)
-        (losses[0] + config.value_coefficient * losses[1]).backward()
-        norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), config.gradient_clip)
-        self.optimizer.step()
+        norm = self.descend(losses[0] + config.value_coefficient * losses[1])
         self.states[group] = tree_map(lambda leaf: leaf.detach(), state)
         n_states = config.unroll * len(follows)
         self.steps += n_states
@@ -200,7 +132,7 @@ class ImitationTrainer:
             "value_loss": value_loss,
             "agreement": seen["agree"] / max(1, seen["labelled"]),
             "dead": seen["dead"] / n_states,
-            "gradient_norm": float(norm),
+            "gradient_norm": norm,
             "episodes": seen["episodes"],
             "solved": seen["solved"],
             "learning_rate": rate,
@@ -229,67 +161,7 @@ class ImitationTrainer:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return the actions taken and the learner's best ones, each (batch,) int64."""
         scores = logits.detach().cpu().numpy()
-        sampled = (scores + self.rng.gumbel(size=scores.shape)).argmax(axis=1)
+        sampled = self.sample(scores)
         expert = np.where(optimal, self.rng.random(optimal.shape), -1.0).argmax(axis=1)
         follow = may_follow & (self.rng.random(len(scores)) < self.config.follow_probability)
         return np.where(follow, expert, sampled), scores.argmax(axis=1)
-
-    def save(self, path: str) -> None:
-        """Write everything needed to go on to ``path`` (safetensors + JSON, atomically)."""
-        counters = {"steps": self.steps, "updates": self.updates}
-        counters["rng"] = self.rng.bit_generator.state
-        save_training_state(path, self.network, self.optimizer, counters)
-
-    def load(self, path: str) -> None:
-        """Go on from what `save` wrote.
-
-        Raises
-        ------
-        CheckpointError
-            If the file is truncated or of another network.
-        """
-        counters = load_training_state(path, self.network, self.optimizer)
-        self.steps, self.updates = counters["steps"], counters["updates"]
-        self.rng.bit_generator.state = counters["rng"]
-
-
-def train(
-    trainer: ImitationTrainer,
-    *,
-    log: Callable[[dict[str, float]], None],
-    every: int,
-    checkpoint: Callable[[ImitationTrainer], None],
-    progress: bool = True,
-) -> None:
-    """Run a trainer to its end.
-
-    Parameters
-    ----------
-    trainer
-        Fresh or resumed.
-    log
-        Called every `every` updates with the means (sums for counts) since the last call.
-    checkpoint
-        Called at the same times, after `log`.
-    progress
-        Whether to show a progress bar.
-    """
-    from tqdm import tqdm
-
-    recent: list[dict[str, float]] = []
-    total = trainer.config.total_steps
-    with tqdm(total=total, initial=trainer.steps, unit="step", disable=not progress) as bar:
-        while not trainer.finished:
-            before = trainer.steps
-            recent.append(trainer.update())
-            bar.update(trainer.steps - before)
-            if trainer.updates % every and not trainer.finished:
-                continue
-            row = {key: float(np.mean([r[key] for r in recent])) for key in recent[0]}
-            episodes = sum(r["episodes"] for r in recent)
-            solved = sum(r["solved"] for r in recent)
-            row |= {"episodes": episodes, "solved": solved / max(1, episodes)}
-            row |= {"steps": trainer.steps, "updates": trainer.updates}
-            log(row)
-            checkpoint(trainer)
-            recent = []

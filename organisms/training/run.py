@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
-import shutil
 import time
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import save_file
-
 from interp.errors import InputError
-from organisms.training.checkpoints import load_training_state
-from organisms.training.imitation import ImitationTrainer, train
+from organisms.training.checkpoints import save_weights, weights_name
+from organisms.training.export import STATE, export_organism
+from organisms.training.loop import train
+from organisms.training.trainer import Trainer
 
-STATE = "state.safetensors"
+LOG_EVERY = 20
+"""Updates between two rows of the log, and two states to resume from."""
 
 
 def train_recipe(
     name: str,
     out: str | os.PathLike,
     *,
+    seed: int | None = None,
     resume: bool = True,
-    every: int = 20,
+    every: int | None = None,
     snapshots: int = 10,
+    device: Any = None,
     progress: bool = True,
 ) -> Path:
     """Train an organism by its recipe.
@@ -36,13 +37,19 @@ def train_recipe(
         See `organisms.sokoban.recipes.RECIPES`.
     out
         Folder for ``state.safetensors`` (to resume from), ``log.jsonl`` (one row per `every`
-        updates), ``recipe.json``, ``weights-STEPS.safetensors``, and at the end ``organism/``.
+        updates; seconds count from the start or the last resumption), ``recipe.json``,
+        ``weights-STEPS.safetensors``, and at the end ``organism/``.
+    seed
+        Instead of the recipe's own.
     resume
         Go on from ``state.safetensors`` if it is there. If False, a folder with one is refused.
     every
-        Updates between log rows and checkpoints.
+        Updates between log rows and checkpoints; `LOG_EVERY` unless told.
     snapshots
-        How many weights to keep, at steps that double up to the end.
+        How many weights to keep, at the first updates past steps that double up to the end.
+    device
+        Where the network is trained, as in torch (``"cuda"``); the CPU unless told. The world and
+        the expert are compiled for the CPU and run there.
     progress
         Whether to show a progress bar.
 
@@ -60,92 +67,65 @@ def train_recipe(
     """
     from organisms.sokoban.recipes import recipe
 
-    chosen = recipe(name)
+    chosen = recipe(name) if seed is None else recipe(name).seeded(seed)
     out = Path(out)
     state = out / STATE
     if state.exists() and not resume:
         raise InputError(f"{out} holds a run already; resume it, or choose another folder.")
     out.mkdir(parents=True, exist_ok=True)
     _note_recipe(out / "recipe.json", {"name": name, **chosen.to_dict()})
-    trainer = chosen.build()
+    trainer = chosen.build(device)
     if state.exists():
-        trainer.load(str(state))
-    total = trainer.config.total_steps
-    marks = [total >> k for k in range(snapshots - 1, -1, -1)]
-    pending = [mark for mark in marks if mark > trainer.steps]
-    started, first = time.monotonic(), trainer.steps
+        trainer.load(state)
+        _forget_rows(out / "log.jsonl", trainer.steps)
+    pending = [
+        mark for mark in snapshot_marks(chosen.total_steps, snapshots) if mark > trainer.steps
+    ]
+    started, cpu_started, first = time.monotonic(), time.process_time(), trainer.steps
 
     def log(row: dict[str, Any]) -> None:
         seconds = time.monotonic() - started
-        row |= {"seconds": round(seconds, 1), "rate": (trainer.steps - first) / seconds}
+        row |= {"seconds": seconds, "cpu_seconds": time.process_time() - cpu_started}
+        row |= {"rate": (trainer.steps - first) / seconds}
+        # Six digits: the log ships with the weights.
+        row = {k: v if isinstance(v, int) else float(f"{v:.6g}") for k, v in row.items()}
         with open(out / "log.jsonl", "a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
 
-    def checkpoint(trainer: ImitationTrainer) -> None:
-        trainer.save(str(state))
-        while pending and trainer.steps >= pending[0]:
-            save_weights(trainer.network, out / f"weights-{pending.pop(0)}.safetensors")
+    def snapshot(trainer: Trainer) -> None:
+        reached = [mark for mark in pending if mark <= trainer.steps]
+        if reached:
+            del pending[: len(reached)]
+            save_weights(trainer.network, out / weights_name(trainer.steps))
 
-    train(trainer, log=log, every=every, checkpoint=checkpoint, progress=progress)
+    train(
+        trainer,
+        log=log,
+        every=LOG_EVERY if every is None else every,
+        checkpoint=lambda trainer: trainer.save(state),
+        snapshot=snapshot,
+        progress=progress,
+    )
     return export_organism(name, out, out / "organism", f"{name}-local")
 
 
-def export_organism(
-    recipe_name: str,
-    run: str | os.PathLike,
-    folder: str | os.PathLike,
-    name: str,
-    note: str = "",
-) -> Path:
-    """Write the organism that a run has trained so far: weights, card, recipe and log.
+def snapshot_marks(total_steps: int, n: int) -> list[int]:
+    """Return `n` step counts that double up to the last one, `total_steps`.
 
-    Parameters
-    ----------
-    recipe_name
-        The run's recipe.
-    run
-        Folder of `train_recipe`; the run may still be going on.
-    folder
-        Where the organism goes; an organism that is there is replaced.
-    name
-        The organism's name.
-    note
-        What the recipe does not say of this run; added to the card.
-
-    Returns
-    -------
-    pathlib.Path
-        `folder`, as `organisms.load` takes it.
-
-    Raises
-    ------
-    CheckpointError
-        If the run's state is missing or damaged.
+    Examples
+    --------
+    >>> snapshot_marks(1000, 4)
+    [125, 250, 500, 1000]
     """
-    from organisms.sokoban.drc import DRC
-    from organisms.sokoban.recipes import recipe
-
-    chosen, run, folder = recipe(recipe_name), Path(run), Path(folder)
-    network = DRC(chosen.network)
-    counters = load_training_state(run / STATE, network)
-    if (folder / "card.json").exists():
-        shutil.rmtree(folder)
-    organism = chosen.organism(network, name, counters["steps"])
-    training = f"{organism.card.training} {note}".strip()
-    organism.card = dataclasses.replace(organism.card, training=training)
-    organism.save(folder)
-    for file in ("recipe.json", "log.jsonl"):
-        shutil.copy(run / file, folder / file)
-    return folder
+    return [total_steps >> k for k in range(n - 1, -1, -1)]
 
 
-def save_weights(network: Any, path: Path) -> Path:
-    """Write a network's weights as safetensors, in one move."""
-    partial = path.with_name(path.name + ".partial")
-    tensors = {name: t.detach().cpu().contiguous() for name, t in network.state_dict().items()}
-    save_file(tensors, partial)
-    os.replace(partial, path)
-    return path
+def _forget_rows(log: Path, steps: int) -> None:
+    """Drop rows that were logged after the state was saved; those updates will be done again."""
+    if log.exists():
+        rows = log.read_text(encoding="utf-8").splitlines(keepends=True)
+        kept = [row for row in rows if json.loads(row)["steps"] <= steps]
+        log.write_text("".join(kept), encoding="utf-8")
 
 
 def _note_recipe(path: Path, record: dict[str, Any]) -> None:

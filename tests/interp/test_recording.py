@@ -271,6 +271,13 @@ def test_unfired_interventions(organism, path, monkeypatch):
     assert not organism.network.h.fwd_hooks
 
 
+def test_examples_that_were_never_reached(organism, path):
+    beyond = Intervention(Address("h"), "zero", examples=(0, 1000))
+    with pytest.raises(UnfiredInterventionError, match="1000"):
+        rec(organism, path, interventions=[beyond])
+    assert not open_store(path, allow_incomplete=True).attrs["complete"]
+
+
 def test_an_intervention_that_fired_before_the_restart(organism, path, monkeypatch):
     import interp.recording as recording
 

@@ -54,3 +54,18 @@ def test_a_card_wins_over_a_checkpoint_beside_it(tmp_path):
 def test_seeds_of_untrained_networks(seed):
     with pytest.raises(InputError, match="seed"):
         organisms.load(NAME).untrained(seed)
+
+
+@pytest.mark.parametrize("name", organisms.shipped())
+def test_shipped_checkpoints_load_and_differ(name):
+    organism = organisms.load(name)
+    found = {organisms.load(f"{name}@{steps}").weights_sha256() for steps in organism.checkpoints}
+    assert len(found) == len(organism.checkpoints)
+    if organism.checkpoints:
+        assert organism.checkpoints[-1] == organism.card.training_steps
+        assert organism.weights_sha256() in found
+
+
+def test_released_organisms_have_no_checkpoints():
+    with pytest.raises(UnknownNameError, match="checkpoint of"):
+        organisms.load(f"{organisms.names()[-1]}@100")

@@ -10,8 +10,9 @@ from interp.errors import CheckpointError, InputError, UnknownNameError
 from organisms.sokoban.classroom import SokobanClassroom
 from organisms.sokoban.drc import DRC, DRCConfig
 from organisms.sokoban.levels import parse_levels
-from organisms.sokoban.network_config import ConvConfig
-from organisms.sokoban.recipes import RECIPES, ImitationRecipe, Stage, draw_levels
+from organisms.sokoban.network_config import ConvConfig, ResNetConfig
+from organisms.sokoban.recipes import RECIPES, ImitationRecipe, Stage, draw_levels, find_stage
+from organisms.training.checkpoints import find_weights, save_training_state
 from organisms.training.imitation import ImitationConfig, ImitationTrainer
 from organisms.training.run import train_recipe
 
@@ -46,6 +47,9 @@ class OneState:
 
     def renew(self):
         return False
+
+    def get_state(self):
+        return {}, {}
 
     def labels(self):
         optimal = np.zeros((self.rows, 4), bool)
@@ -108,17 +112,17 @@ def test_training_is_seeded():
 
 
 def test_a_run_ends_in_an_organism(tiny, tmp_path):
-    folder = train_recipe("tiny", tmp_path, every=2, snapshots=3, progress=False)
+    folder = train_recipe("tiny", tmp_path, every=2, snapshots=4, progress=False)
     organism = organisms.load(folder)
     assert organism.run(organism.tasks("test", 3)).sizes["episode"] == 3
     assert "512 environment steps" in organism.card.training
-    kept = sorted(path.name for path in tmp_path.glob("weights-*"))
-    assert kept == ["weights-128.safetensors", "weights-256.safetensors", "weights-512.safetensors"]
+    # An update is 32 steps: the first at or beyond 62, 125, 250 and 500.
+    assert list(find_weights(tmp_path)) == [64, 128, 256, 512]
     log = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert [row["steps"] for row in log] == [64 * k for k in range(1, 9)]
 
 
-def test_a_stopped_run_goes_on_where_it_was(tiny, tmp_path, monkeypatch):
+def test_a_stopped_run_goes_on_exactly_where_it_was(tiny, tmp_path, monkeypatch):
     calls = []
 
     def stop_after_three(self):
@@ -128,16 +132,22 @@ def test_a_stopped_run_goes_on_where_it_was(tiny, tmp_path, monkeypatch):
         return original(self)
 
     original = ImitationTrainer.update
+    stopped, whole = tmp_path / "stopped", tmp_path / "whole"
     monkeypatch.setattr(ImitationTrainer, "update", stop_after_three)
     with pytest.raises(KeyboardInterrupt):
-        train_recipe("tiny", tmp_path, every=1, progress=False)
+        train_recipe("tiny", stopped, every=1, progress=False)
     monkeypatch.setattr(ImitationTrainer, "update", original)
     with pytest.raises(InputError, match="holds a run"):
-        train_recipe("tiny", tmp_path, resume=False, progress=False)
-    train_recipe("tiny", tmp_path, every=1, progress=False)
-    log = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+        train_recipe("tiny", stopped, resume=False, progress=False)
+    with open(stopped / "log.jsonl", "a") as file:  # logged, but stopped before it was saved
+        file.write('{"steps": 128}\n')
+    train_recipe("tiny", stopped, every=1, progress=False)
+    log = [json.loads(line) for line in (stopped / "log.jsonl").read_text().splitlines()]
     steps = [row["steps"] for row in log]
     assert steps == sorted(set(steps)) and steps[-1] == 512
+    train_recipe("tiny", whole, every=1, progress=False)
+    ours, theirs = (organisms.load(folder / "organism") for folder in (stopped, whole))
+    assert ours.weights_sha256() == theirs.weights_sha256()
 
 
 def test_saved_state_is_restored_exactly(tmp_path):
@@ -164,9 +174,40 @@ def test_damaged_states_are_refused(tmp_path, damage):
         path.write_bytes(path.read_bytes()[:-100])
     if damage == "other network":
         config = dataclasses.replace(TINY.network, mlp_hiddens=(9,))
-        trainer = ImitationTrainer(DRC(config), trainer.classrooms, TINY.imitation)
+        trainer = ImitationTrainer(DRC(config), trainer.groups, TINY.imitation)
     with pytest.raises(CheckpointError):
         trainer.load(path)
+
+
+def test_states_without_episodes_begin_them_anew(tmp_path):
+    trainer, path = TINY.build(), tmp_path / "state.safetensors"
+    trainer.update()
+    counters = {"steps": 32, "updates": 1, "rng": trainer.rng.bit_generator.state}
+    save_training_state(path, trainer.network, trainer.optimizer, counters)
+    other = TINY.build()
+    other.load(path)
+    assert other.steps == 32 and all(starts.all() for starts in other.starts)
+    other.update()
+
+
+def test_seeds_give_other_networks_and_levels(tiny, tmp_path):
+    one, two = TINY.seeded(1).build(), TINY.seeded(2).build()
+    assert not torch.equal(one.network.actor.weight, two.network.actor.weight)
+    assert not np.array_equal(one.groups[0].observation, two.groups[0].observation)
+    folder = train_recipe("tiny", tmp_path, seed=3, progress=False)
+    assert "seed 3;" in organisms.load(folder).card.training
+    with pytest.raises(InputError, match="another recipe"):
+        train_recipe("tiny", tmp_path, seed=4, progress=False)
+
+
+def test_feed_forward_networks_train_by_the_same_recipe(monkeypatch, tmp_path):
+    config = ResNetConfig((4,), (3,), 1, (6, 6), mlp_hiddens=(8,))
+    monkeypatch.setitem(RECIPES, "flat", dataclasses.replace(TINY, network=config))
+    organism = organisms.load(train_recipe("flat", tmp_path, progress=False))
+    tasks = organism.tasks("test", 6)
+    at_once, after_thinking = (organism.run(tasks, thinking_steps=k) for k in (0, 3))
+    acted = after_thinking.sel(step=at_once.step)
+    assert (acted.action == at_once.action).all(), "it has no use for thinking time"
 
 
 def test_another_recipe_in_the_folder_is_refused(tiny, tmp_path, monkeypatch):
@@ -181,7 +222,7 @@ def test_another_recipe_in_the_folder_is_refused(tiny, tmp_path, monkeypatch):
 def test_hopeless_episodes_are_given_up():
     def dead_steps(give_up):
         room = SokobanClassroom(
-            lambda n: parse_levels("######\n#    #\n#  $ #\n# .  #\n#  @ #\n######"),
+            lambda n, rng: parse_levels("######\n#    #\n#  $ #\n# .  #\n#  @ #\n######"),
             rows=4, pool_size=1, lessons=1000, give_up=give_up, max_steps=50,
         )  # fmt: skip
         dead, ends = 0, 0
@@ -206,6 +247,11 @@ def test_a_run_can_start_from_an_organism(tiny, tmp_path, monkeypatch):
         dataclasses.replace(TINY, network=other, start_from=str(folder)).build()
 
 
+def test_a_device_that_is_not_there_is_refused(tiny, tmp_path):
+    with pytest.raises(InputError, match="device"):
+        train_recipe("tiny", tmp_path, device="gpu", progress=False)
+
+
 def test_mixes_are_drawn_to_their_shares():
     rng = np.random.default_rng(0)
     levels = draw_levels(((1, 0.25), (2, 0.75)), 40, (7, 7), rng)
@@ -218,8 +264,10 @@ def test_mixes_are_drawn_to_their_shares():
 def test_recipes_are_whole(name):
     recipe = RECIPES[name]
     assert json.loads(json.dumps(recipe.to_dict()))
-    assert recipe.curriculum[-1].until == recipe.imitation.total_steps
+    assert recipe.curriculum[-1].until == recipe.total_steps
     for stage in recipe.curriculum:
         assert sum(share for _, share in stage.mix) == pytest.approx(1)
-    assert recipe.stage(0) == recipe.curriculum[0]
-    assert recipe.stage(10**12) == recipe.curriculum[-1]
+    assert find_stage(recipe.curriculum, 0) == recipe.curriculum[0]
+    assert find_stage(recipe.curriculum, 10**12) == recipe.curriculum[-1]
+    assert recipe.seeded(7).seed == 7
+    assert recipe.new_network().config == recipe.network

@@ -1,0 +1,1 @@
+"""Grid mazes with objects whose base objective and tempting proxies are known by construction."""

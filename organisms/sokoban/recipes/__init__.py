@@ -1,0 +1,26 @@
+"""How the Sokoban organisms were trained."""
+
+from organisms.sokoban.recipes.base import Recipe
+from organisms.sokoban.recipes.curriculum import (
+    LevelStream,
+    Stage,
+    describe_curriculum,
+    draw_levels,
+    find_stage,
+)
+from organisms.sokoban.recipes.imitation import ImitationRecipe
+from organisms.sokoban.recipes.policy_gradient import PolicyGradientRecipe
+from organisms.sokoban.recipes.table import RECIPES, recipe
+
+__all__ = [
+    "RECIPES",
+    "ImitationRecipe",
+    "LevelStream",
+    "PolicyGradientRecipe",
+    "Recipe",
+    "Stage",
+    "describe_curriculum",
+    "draw_levels",
+    "find_stage",
+    "recipe",
+]
