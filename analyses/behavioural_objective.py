@@ -11,7 +11,7 @@ import xarray as xr
 from analyses.demonstrations import demonstrations_of
 from analyses.verdict import ALPHA, add_verdict, one_sided_p
 from interp.errors import InputError, check_integer
-from interp.inverse_rl import DISCOUNT, Demonstrations
+from interp.inverse_rl import DISCOUNT, LAPSE, Demonstrations
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -34,6 +34,7 @@ def behavioural_objective(
     *,
     discount: float = DISCOUNT,
     prior_std: float | None = None,
+    lapse: float = LAPSE,
     folds: int = 4,
     temperature: float = 0.0,
     seed: int = 0,
@@ -70,6 +71,8 @@ def behavioural_objective(
         Of one step, in the agent's reward.
     prior_std
         Of the Gaussian prior around 0 on each weight; default ``4 / (1 - discount)``.
+    lapse
+        Share of the steps in which the agent is taken to act at random, whatever it is after.
     folds
         Of the cross-validation over levels.
     temperature
@@ -113,9 +116,10 @@ def behavioural_objective(
     -----
     Only features that the family names can be found, one reward serves all levels, and step limits are
     ignored. Intervals of weights are from a one-step bootstrap and hold the prior fixed: where
-    ``prior_share`` is near 1 they say how steady the prior is, not how sure the weight. Held-out
-    actions are predicted with a lapse of 5 % (`interp.inverse_rl.LAPSE`), by fitted and reactive model
-    alike. A verdict on one distribution is about behaviour on that distribution.
+    ``prior_share`` is near 1 they say how steady the prior is, not how sure the weight. Predictions
+    are scored on the first step from each state of an episode, since an agent that has come to rest
+    or got stuck says the same over and over. A verdict on one distribution is about behaviour on
+    that distribution.
 
     References
     ----------
@@ -135,7 +139,7 @@ def behavioural_objective(
                 f"{name!r} has features {demonstrations.mdp.feature_names}, another distribution "
                 f"{first}: analyse them apart."
             )
-        options = {"discount": discount, "prior_std": prior_std}
+        options = {"discount": discount, "prior_std": prior_std, "lapse": lapse}
         parts.append(_of_one(demonstrations, level, options, folds, seed, n_bootstrap, confidence))
     dataset = xr.concat(parts, xr.DataArray(list(given), dims="distribution"))
     dataset = dataset.assign_coords(distribution=list(given))
@@ -145,6 +149,7 @@ def behavioural_objective(
         "organism": names.pop() if len(names) == 1 else ", ".join(sorted(names)),
         "discount": discount,
         "prior_std": float(4 / (1 - discount) if prior_std is None else prior_std),
+        "lapse": lapse,
         "folds": folds,
         "confidence": confidence,
         "intervals": f"percentile bootstrap over levels, {n_bootstrap} resamples; weights: one step",
@@ -190,7 +195,7 @@ def _of_one(
     confidence: float,
 ) -> xr.Dataset:
     from interp.identifiability import identifiability
-    from interp.inverse_rl import bootstrap_fit, fit_weights, held_out, reactive_held_out
+    from interp.inverse_rl import bootstrap_fit, fit_from, fit_weights, held_out, reactive_held_out
     from interp.statistics import bootstrap_interval, bootstrap_weights, percentile_interval
 
     unit = np.unique(level, return_inverse=True)[1]
@@ -200,17 +205,18 @@ def _of_one(
     fold = (np.random.default_rng(seed).permutation(n_levels) % folds)[unit]
     names = demonstrations.mdp.feature_names
     which = identifiability(demonstrations.mdp, options["discount"])
-    fit = fit_weights(demonstrations, **options)
+    # Without lapses there is one optimum: a start that no local optimum can hide.
+    concave = fit_weights(demonstrations, **{**options, "lapse": 0.0}).weights
+    fit = fit_from(demonstrations, [None, concave], **options)
     drawn = bootstrap_weights(n_levels, n_bootstrap, seed)
     again = bootstrap_fit(fit, drawn[:, unit])
-    length = demonstrations.length
+    scored = demonstrations.per_episode(demonstrations.first)
     likelihood = {
         "fitted": held_out(demonstrations, fold, initial=fit.weights, **options),
         "reactive": reactive_held_out(demonstrations, fold),
-        "uniform": -np.log(demonstrations.mdp.n_actions) * length,
+        "uniform": -np.log(demonstrations.mdp.n_actions) * scored,
     }
-
-    steps = np.bincount(unit, length, n_levels)
+    steps = np.bincount(unit, scored, n_levels)
 
     def per_step(values: np.ndarray) -> tuple[float, ...]:
         # Levels count alike: an episode that goes nowhere for long says no more than another.
@@ -226,7 +232,7 @@ def _of_one(
         at = list(group)
         low, high = percentile_interval(again[:, at].sum(axis=1), confidence)
         group_weight[:, at] = np.array([fit.weights[at].sum(), low, high])[:, None]
-        start = fit_weights(demonstrations, dropped=at, **options).weights
+        start = fit_from(demonstrations, [None, fit.weights], dropped=at, **options).weights
         without = held_out(demonstrations, fold, dropped=at, initial=start, **options)
         cost[:, at] = np.array(per_step(likelihood["fitted"] - without))[:, None]
     low, high = percentile_interval(again, confidence)
@@ -252,7 +258,7 @@ def _of_one(
         "converged": fit.converged,
         "n_levels": n_levels,
         "n_episodes": demonstrations.n_episodes,
-        "n_steps": int(length.sum()),
+        "n_steps": len(demonstrations.state),
     }
     return xr.Dataset(found, {"feature": list(names), "model": list(MODELS)})
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +21,7 @@ from analyses.verdict import add_verdict
 from interp.errors import InputError, check_integer
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
     from interp.organism import Tasks
@@ -285,12 +286,35 @@ def _scores(
     return xr.Dataset(data, attrs={"confidence": confidence})
 
 
+def draw_scores(ax: Axes, dataset: xr.Dataset, site: str, names: Mapping[str, str]) -> None:
+    """Draw one site's score against α into a panel; `names`: source → its name in the legend."""
+    from interp.style import colours, line_with_interval
+
+    shades = colours(list(names))
+    for source, name in names.items():
+        cell = dataset.sel(site=site, source=source)
+        line_with_interval(
+            ax,
+            cell.alpha,
+            100 * cell.score,
+            100 * cell.score_low,
+            100 * cell.score_high,
+            name,
+            color=shades[source],
+        )
+    ax.set(xlabel="α", ylim=(-3, 103))
+    ax.set_title(str(site), loc="left")
+    if (dataset.alpha.values > 0).all():
+        ax.set_xscale("log", base=2)
+    ax.set_xticks(dataset.alpha.values, [f"{a:g}" for a in dataset.alpha.values])
+    ax.set_xticks([], minor=True)
+
+
 def plot_causal_intervention_score(dataset: xr.Dataset) -> Figure:
     """Draw the score against α, a panel a site, beside random directions."""
-    from interp.style import colours, figure_style, legend_outside, line_with_interval, subplots
+    from interp.style import figure_style, legend_outside, subplots
 
     names = {"trained": "plan rewritten", "random": "random directions"}
-    shades = colours(list(names))
     with figure_style():
         figure, axes = subplots(
             1,
@@ -301,23 +325,7 @@ def plot_causal_intervention_score(dataset: xr.Dataset) -> Figure:
             squeeze=False,
         )
         for ax, site in zip(axes[0], dataset.site.values, strict=True):
-            for source, name in names.items():
-                cell = dataset.sel(site=site, source=source)
-                line_with_interval(
-                    ax,
-                    cell.alpha,
-                    100 * cell.score,
-                    100 * cell.score_low,
-                    100 * cell.score_high,
-                    name,
-                    color=shades[source],
-                )
-            ax.set(xlabel="α", ylim=(-3, 103))
-            ax.set_title(str(site), loc="left")
-            if (dataset.alpha.values > 0).all():
-                ax.set_xscale("log", base=2)
-            ax.set_xticks(dataset.alpha.values, [f"{a:g}" for a in dataset.alpha.values])
-            ax.set_xticks([], minor=True)
+            draw_scores(ax, dataset, site, names)
         axes[0, 0].set_ylabel("next action as written (%)")
         n, share = int(dataset.n_rewrites), 100 * dataset.attrs["confidence"]
         figure.suptitle(

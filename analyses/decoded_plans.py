@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import os
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -10,11 +11,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from analyses.recordings import Recorded, labels_of
+from analyses.recordings import (
+    Recorded,
+    concept_list,
+    concept_name,
+    labels_of,
+    left_out,
+    recorded,
+)
 from interp.errors import InputError
 
 if TYPE_CHECKING:
     from interp.concepts import Concept
+    from interp.organism import Tasks
     from organisms.plans import Plans
 
 BLOCK = 64
@@ -92,6 +101,82 @@ def check_thinking(run: xr.Dataset) -> None:
         raise InputError(
             "The run has no thinking steps (its first step is 0): record it with thinking_steps > 0."
         )
+
+
+def each_plan(
+    analysis: str,
+    measure: Callable[[xr.Dataset, Plans, DecodedPlans], xr.Dataset],
+    /,
+    source: Any,
+    tasks: Tasks | None,
+    concepts: str | Concept | Sequence[str | Concept] | None,
+    sites: str | Iterable[str] | None,
+    plans: Plans | None,
+    *,
+    thinking_steps: int,
+    untrained: Any,
+    folder: str | os.PathLike | None,
+    seed: int,
+    progress: bool,
+    **options: Any,
+) -> xr.Dataset:
+    """Record if need be, decode the plan of every concept, and put what `measure` makes of each together.
+
+    Parameters
+    ----------
+    analysis
+        Name that goes into the attributes.
+    measure
+        (run, how plans are followed, what was decoded) → a Dataset with the dim ``deliberation``.
+    source, tasks, concepts, sites, plans, thinking_steps, untrained, folder, seed, progress
+        As in `analyses.plan_validity.plan_validity`.
+    **options
+        Passed to `decode_plans`.
+
+    Returns
+    -------
+    xarray.Dataset
+        Along ``concept``, with the coordinates ``step`` and ``tick`` of every deliberation tick.
+
+    Raises
+    ------
+    InputError
+        If the run has no thinking steps, or its family says nothing of plans.
+    """
+    with recorded(
+        source,
+        tasks,
+        sites,
+        thinking_steps=thinking_steps,
+        untrained=untrained,
+        seed=seed,
+        folder=folder,
+        progress=progress,
+    ) as recording:
+        run = recording.run
+        check_thinking(run)
+        reader = plans_of(source if hasattr(source, "plans") else run, plans)
+        asked = plan_concepts(concepts, reader)
+        names = [concept_name(concept) for concept in asked]
+        results, both = [], []
+        for given in asked:
+            decoded = decode_plans(recording, given, sites, seed=seed, progress=progress, **options)
+            both.append((decoded.concept, decoded.asked))
+            results.append(
+                measure(run, reader, decoded).assign_coords(
+                    step=("deliberation", decoded.step), tick=("deliberation", decoded.tick)
+                )
+            )
+    dataset = xr.concat(
+        results, xr.DataArray(names, dims="concept"), combine_attrs="drop_conflicts"
+    ).assign_coords(concept=names)
+    dataset.attrs |= {
+        "analysis": analysis,
+        "organism": recording.name,
+        "classes_left_out": left_out(both),
+        "thinking_steps": -int(run.step.values[0]),
+    }
+    return dataset
 
 
 def decode_plans(
@@ -239,6 +324,4 @@ def plan_concepts(
     concepts: str | Concept | Sequence[str | Concept] | None, plans: Plans
 ) -> list[str | Concept]:
     """Return the concepts asked for, by default all that the family's plans are written in."""
-    from analyses.recordings import concept_list
-
     return concept_list(list(plans.concepts) if concepts is None else concepts)

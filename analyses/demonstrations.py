@@ -96,4 +96,5 @@ def _one(
                 f"{name}: episode {episode} was solved, but its actions do not end the decision "
                 "problem given for it: they do not belong together."
             )
-    return demonstrations, run["level_id"].values.astype(str), str(run.attrs.get("organism", "?"))
+    levels = np.array([str(level) for level in run["level_id"].values])
+    return demonstrations, levels, str(run.attrs.get("organism", "?"))

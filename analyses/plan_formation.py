@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
+from analyses.decoded_plans import at_last_tick, check_thinking, deliberation
 from analyses.plan_probes import PLAN_CONCEPTS
 from analyses.reading import reading_counts
 from analyses.recordings import concept_list, concept_name, labels_of, left_out, recorded
@@ -134,11 +135,7 @@ def plan_formation(
         progress=progress,
     ) as recording:
         run = recording.run
-        if int(run.step.values[0]) >= 0:
-            raise InputError(
-                "The run has no thinking steps (its first step is 0): record it with "
-                "thinking_steps > 0."
-            )
+        check_thinking(run)
         players = {"trained": run}
         if recording.untrained is not None:
             players["untrained"] = recording.untrained
@@ -163,12 +160,12 @@ def plan_formation(
             }
             control = recording.untrained
             probes = fit_probes(
-                _at_last_tick(run),
+                at_last_tick(run),
                 labels,
                 chosen,
                 steps=slice(0, None),
                 test_fraction=test_fraction,
-                untrained=None if control is None else _at_last_tick(control),
+                untrained=None if control is None else at_last_tick(control),
                 **shared,
             )
             split = (probes.train_group.values, probes.test_group.values)
@@ -213,11 +210,16 @@ def plan_formation(
                     )
                 )
             results.append(_with_refitted(*scores))
-        deliberation = _deliberation(run)
+        step, tick = deliberation(run)
     dataset = xr.concat(
         results, xr.DataArray(names, dims="concept"), combine_attrs="drop_conflicts"
     )
-    dataset = dataset.assign_coords(concept=names, **deliberation)
+    dataset = dataset.assign_coords(
+        concept=names,
+        deliberation=np.arange(len(step)),
+        step=("deliberation", step),
+        tick=("deliberation", tick),
+    )
     dataset.attrs |= {
         "analysis": "plan_formation",
         "organism": recording.name,
@@ -241,23 +243,6 @@ def _before_acting(run: xr.Dataset, sites: list[str]) -> xr.Dataset:
     if size > MOST_IN_MEMORY:
         return early
     return early.assign({site: early[site].load() for site in sites})
-
-
-def _at_last_tick(run: xr.Dataset) -> xr.Dataset:
-    """Keep the last tick of the ticking sites (as a dim of length 1)."""
-    return run.isel(tick=[-1]) if "tick" in run.dims else run
-
-
-def _deliberation(run: xr.Dataset) -> dict[str, Any]:
-    """Return the step and tick of every point along the deliberation axis."""
-    steps = _thinking(run)
-    ticks = [int(t) for t in run.tick.values] if "tick" in run.dims else [0]
-    pairs = [(s, t) for s in steps for t in ticks]
-    return {
-        "deliberation": np.arange(len(pairs)),
-        "step": ("deliberation", [s for s, _ in pairs]),
-        "tick": ("deliberation", [t for _, t in pairs]),
-    }
 
 
 def _thinking(run: xr.Dataset) -> list[int]:

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from analyses.decoded_plans import check_thinking, decode_plans, plan_concepts, plans_of
+from analyses.decoded_plans import DecodedPlans, each_plan
 from analyses.path_orders import ORDERS, held_out, orders, shares
-from analyses.recordings import concept_name, left_out, recorded
 from analyses.verdict import add_verdict
 
 if TYPE_CHECKING:
@@ -105,52 +104,32 @@ def plan_growth(
     Bush et al. 2025 (arXiv 2504.01871), Figs. 5 to 7 and App. A.2 (forward, backward, in parallel),
     shown there on examples.
     """
-    with recorded(
+
+    def measure(run: xr.Dataset, reader: Plans, decoded: DecodedPlans) -> xr.Dataset:
+        paths = held_out(reader.paths(run, decoded.concept.name), decoded.episodes)
+        result = orders(decoded, paths, n_permutations, n_bootstrap, confidence, seed)
+        return result.merge(shares(decoded, paths, n_bootstrap, confidence, seed))
+
+    dataset = each_plan(
+        "plan_growth",
+        measure,
         source,
         tasks,
+        concepts,
         sites,
+        plans,
         thinking_steps=thinking_steps,
         untrained=untrained,
-        seed=seed,
         folder=folder,
+        seed=seed,
         progress=progress,
-    ) as recording:
-        run = recording.run
-        check_thinking(run)
-        reader = plans_of(source if hasattr(source, "plans") else run, plans)
-        asked = plan_concepts(concepts, reader)
-        names = [concept_name(concept) for concept in asked]
-        results, both = [], []
-        for given in asked:
-            decoded = decode_plans(
-                recording,
-                given,
-                sites,
-                shuffled=False,
-                observation=False,
-                receptive_field=receptive_field,
-                test_fraction=test_fraction,
-                seed=seed,
-                progress=progress,
-                **options,
-            )
-            both.append((decoded.concept, decoded.asked))
-            paths = held_out(reader.paths(run, decoded.concept.name), decoded.episodes)
-            result = orders(decoded, paths, n_permutations, n_bootstrap, confidence, seed)
-            result = result.merge(shares(decoded, paths, n_bootstrap, confidence, seed))
-            results.append(
-                result.assign_coords(
-                    step=("deliberation", decoded.step), tick=("deliberation", decoded.tick)
-                )
-            )
-    dataset = xr.concat(
-        results, xr.DataArray(names, dims="concept"), combine_attrs="drop_conflicts"
-    ).assign_coords(concept=names)
+        shuffled=False,
+        observation=False,
+        receptive_field=receptive_field,
+        test_fraction=test_fraction,
+        **options,
+    )
     dataset.attrs |= {
-        "analysis": "plan_growth",
-        "organism": recording.name,
-        "classes_left_out": left_out(both),
-        "thinking_steps": -int(run.step.values[0]),
         "confidence": confidence,
         "intervals": f"percentile bootstrap over test levels, {n_bootstrap} resamples",
         "n_permutations": n_permutations,

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from analyses.decoded_plans import check_thinking, decode_plans, plan_concepts, plans_of
-from analyses.recordings import concept_name, left_out, recorded
+from analyses.decoded_plans import DecodedPlans, each_plan
 from analyses.verdict import ALPHA, add_verdict
 
 if TYPE_CHECKING:
@@ -108,52 +107,33 @@ def plan_validity(
     Taufeeque et al. 2024 (arXiv 2407.15421), plan quality by tick (chain length, chains that end on a
     target); Bush et al. 2025 (arXiv 2504.01871), Fig. 6.
     """
-    with recorded(
+
+    def measure(run: xr.Dataset, reader: Plans, decoded: DecodedPlans) -> xr.Dataset:
+        first = run.observation.sel(step=0, drop=True).isel(episode=decoded.episodes).load()
+        name = decoded.concept.name
+        maps = np.moveaxis(decoded.maps, 2, 0)  # (episode, source, site, deliberation, y, x)
+        measured = _with_zeros(reader.assess(first, name, maps))
+        ideal = _with_zeros(reader.assess(first, name, np.maximum(decoded.labels, 0)))
+        return _score(decoded, measured, ideal, n_bootstrap, confidence, seed)
+
+    dataset = each_plan(
+        "plan_validity",
+        measure,
         source,
         tasks,
+        concepts,
         sites,
+        plans,
         thinking_steps=thinking_steps,
         untrained=untrained,
-        seed=seed,
         folder=folder,
+        seed=seed,
         progress=progress,
-    ) as recording:
-        run = recording.run
-        check_thinking(run)
-        reader = plans_of(source if hasattr(source, "plans") else run, plans)
-        asked = plan_concepts(concepts, reader)
-        names = [concept_name(concept) for concept in asked]
-        results, both = [], []
-        for given in asked:
-            decoded = decode_plans(
-                recording,
-                given,
-                sites,
-                receptive_field=receptive_field,
-                test_fraction=test_fraction,
-                seed=seed,
-                progress=progress,
-                **options,
-            )
-            both.append((decoded.concept, decoded.asked))
-            first = run.observation.sel(step=0, drop=True).isel(episode=decoded.episodes).load()
-            name = decoded.concept.name
-            maps = np.moveaxis(decoded.maps, 2, 0)  # (episode, source, site, deliberation, y, x)
-            measured = _with_zeros(reader.assess(first, name, maps))
-            ideal = _with_zeros(reader.assess(first, name, np.maximum(decoded.labels, 0)))
-            results.append(
-                _score(decoded, measured, ideal, n_bootstrap, confidence, seed).assign_coords(
-                    step=("deliberation", decoded.step), tick=("deliberation", decoded.tick)
-                )
-            )
-    dataset = xr.concat(
-        results, xr.DataArray(names, dims="concept"), combine_attrs="drop_conflicts"
-    ).assign_coords(concept=names)
+        receptive_field=receptive_field,
+        test_fraction=test_fraction,
+        **options,
+    )
     dataset.attrs |= {
-        "analysis": "plan_validity",
-        "organism": recording.name,
-        "classes_left_out": left_out(both),
-        "thinking_steps": -int(run.step.values[0]),
         "receptive_field": receptive_field,
         "confidence": confidence,
         "intervals": f"percentile bootstrap over test levels, {n_bootstrap} resamples",

@@ -104,12 +104,11 @@ def study(
             not_asked[name] = str(error)
             continue
         figures[name] = plot(results[name])
-    for made, new in zip(
-        (results, figures, not_asked), study_steering(organism, out, **options), strict=True
-    ):
-        made |= new
-    for name, result in results.items():
+        write_netcdf(results[name], out / f"{name}.nc")
+    steering, drawn, reasons = study_steering(organism, out, **options)
+    for name, result in steering.items():
         write_netcdf(result, out / f"{name}.nc")
+    results, figures, not_asked = results | steering, figures | drawn, not_asked | reasons
     figures |= _example_episode(organism, out / "acting" / "run.zarr")
     for name, figure in figures.items():
         save(figure, out / name)

@@ -19,10 +19,10 @@ N_TRAIN = 200
 """Tasks that the probes whose directions are written are fitted on; those of the split ``train``."""
 
 SWEEP: Mapping[str, Any] = {
-    "n_tasks": 12,
-    "alphas": (0.25, 0.5, 1.0),
+    "n_tasks": 10,
+    "alphas": (0.25, 0.5),
     "n_directional": (1,),
-    "n_random": 3,
+    "n_random": 2,
 }
 """Smaller than `plan_steering` takes by itself, to save time."""
 

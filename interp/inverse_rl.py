@@ -20,8 +20,8 @@ SCORING_STEPS = 8
 """Steps with the expected curvature before it is only corrected."""
 
 LAPSE = 0.05
-"""Share of random actions in predictions of what was not fitted: no single surprise costs more than
-log(A / LAPSE)."""
+"""Share of the steps in which an agent is taken to act at random, whatever it is after. Without it, one
+slip next to something worthless would weigh more than a hundred steps towards what is wanted."""
 
 
 class Demonstrations:
@@ -40,6 +40,8 @@ class Demonstrations:
         All problems, joined.
     state, action, episode : numpy.ndarray
         Of every step of all episodes, dims ``(sample,)``.
+    first : numpy.ndarray
+        Whether the episode was in that state for the first time, dims ``(sample,)``, bool.
     n_episodes : int
 
     Raises
@@ -69,6 +71,9 @@ class Demonstrations:
         self.episode, self.n_episodes = np.concatenate(episode), len(mdps)
         if not len(self.state):
             raise InputError("The episodes have no steps.")
+        self.first = np.zeros(len(self.state), bool)
+        visits = self.episode * self.mdp.n_states + self.state
+        self.first[np.unique(visits, return_index=True)[1]] = True
 
     @property
     def length(self) -> np.ndarray:
@@ -97,6 +102,8 @@ class Fit(NamedTuple):
     """(episode, feature, feature) Fisher information of the actions at the fitted weights."""
     policy: np.ndarray
     """(state, action) of the soft-optimal agent, in ``demonstrations.mdp``."""
+    log_posterior: float
+    """Of the weights, but for a constant: what the fit made as large as it could."""
     prior_std: float
     converged: bool
 
@@ -109,14 +116,16 @@ def fit_weights(
     episode_weights: np.ndarray | None = None,
     initial: np.ndarray | None = None,
     dropped: Sequence[int] = (),
+    lapse: float = LAPSE,
     tolerance: float = 1e-5,
     max_iterations: int = 100,
 ) -> Fit:
     """Fit reward weights to behaviour: maximum a posteriori, by Fisher scoring and then BFGS.
 
-    The likelihood is that of every recorded action given its state. For episodes that end in a
-    terminal state its logarithm is concave in the weights (it is Σ r − V(s₀) − (1 − γ) Σ V(sₜ), and
-    V is convex), so there is one optimum.
+    The likelihood is that of every recorded action given its state, ``(1 - lapse) π + lapse / A``.
+    With no lapses, and for episodes that end in a terminal state, its logarithm is concave in the
+    weights (it is Σ r − V(s₀) − (1 − γ) Σ V(sₜ), and V is convex), so there is one optimum.
+    Lapses may make more of them: see `fit_from`.
 
     Parameters
     ----------
@@ -133,6 +142,8 @@ def fit_weights(
         Where to begin, dims ``(feature,)``; default 0.
     dropped
         Features whose weights stay 0.
+    lapse
+        Share of the steps that are random; 0 for the model of Ziebart et al.
     tolerance
         The fit has converged when a step would gain less than about half of this, in nats.
 
@@ -145,6 +156,8 @@ def fit_weights(
     prior_std = 4 / (1 - discount) if prior_std is None else prior_std
     if not 0 < prior_std < np.inf:
         raise InputError(f"prior_std is above 0 and finite; got {prior_std!r}.")
+    if not 0 <= lapse < 1:
+        raise InputError(f"lapse is a share from 0 to below 1; got {lapse!r}.")
     counts = np.ones(demonstrations.n_episodes)
     if episode_weights is not None:
         counts = np.asarray(episode_weights, float)
@@ -156,7 +169,7 @@ def fit_weights(
     weights[list(dropped)] = 0
 
     def height(point: Solution, at: np.ndarray) -> tuple[float, np.ndarray]:
-        log_likelihood = _log_likelihood(demonstrations, point.policy)
+        log_likelihood = _log_likelihood(demonstrations, point.policy, lapse)
         return float(counts @ log_likelihood - at @ precision @ at / 2), log_likelihood
 
     mdp, flow = demonstrations.mdp, demonstrations.flow
@@ -165,7 +178,7 @@ def fit_weights(
     converged = False
     curvature, last = precision, None
     for iteration in range(max_iterations):
-        score, information = _derivatives(demonstrations, point)
+        score, information = _derivatives(demonstrations, point, lapse)
         slope = counts @ score - precision @ weights
         if last is None or iteration < SCORING_STEPS:
             curvature = np.einsum("e,efg->fg", counts, information) + precision
@@ -189,7 +202,7 @@ def fit_weights(
             break
         last = weights, slope
         weights, point, now, log_likelihood = there, new, up, new_likelihood
-    score, information = _derivatives(demonstrations, point)
+    score, information = _derivatives(demonstrations, point, lapse)
     curvature = np.einsum("e,efg->fg", counts, information) + precision
     return Fit(
         weights,
@@ -198,9 +211,18 @@ def fit_weights(
         score,
         information,
         point.policy,
+        now,
         float(prior_std),
         converged,
     )
+
+
+def fit_from(
+    demonstrations: Demonstrations, starts: Sequence[np.ndarray | None], **options: Any
+) -> Fit:
+    """Return the best of the fits that begin with each of `starts` (None: with 0)."""
+    fits = [fit_weights(demonstrations, initial=start, **options) for start in starts]
+    return max(fits, key=lambda fit: fit.log_posterior)
 
 
 def held_out(
@@ -213,8 +235,8 @@ def held_out(
 ) -> np.ndarray:
     """Return the log-likelihood of every episode under weights fitted to the other folds.
 
-    The agent is taken to act at random in a share `LAPSE` of the steps: weights fitted to faultless
-    behaviour would be infinitely surprised by one other step.
+    Only the first step from each state of an episode counts: an agent that has come to rest, or got
+    stuck, says the same over and over.
 
     Parameters
     ----------
@@ -238,7 +260,8 @@ def held_out(
             dropped=dropped,
             **options,
         )
-        result[out] = _log_likelihood(demonstrations, fit.policy, LAPSE)[out]
+        lapse = options.get("lapse", LAPSE)
+        result[out] = _log_likelihood(demonstrations, fit.policy, lapse, demonstrations.first)[out]
     return result
 
 
@@ -247,6 +270,7 @@ def reactive_held_out(demonstrations: Demonstrations, fold: np.ndarray) -> np.nd
 
     The baseline of an agent without any objective: action frequencies, apart for every pattern of
     actions that lead nowhere, counted in the other folds (and once more each, so that none is 0).
+    As in `held_out`, only the first step from each state counts.
 
     Returns
     -------
@@ -259,11 +283,13 @@ def reactive_held_out(demonstrations: Demonstrations, fold: np.ndarray) -> np.nd
     pattern = pattern_of_state[demonstrations.state]
     result = np.empty(demonstrations.n_episodes)
     for one in np.unique(fold):
-        out = (fold == one)[demonstrations.episode]
+        out = (fold == one)[demonstrations.episode] | ~demonstrations.first
         counts = np.ones((pattern_of_state.max() + 1, mdp.n_actions))
         np.add.at(counts, (pattern[~out], demonstrations.action[~out]), 1)
         likely = counts / counts.sum(axis=1, keepdims=True)
-        predicted = _log_likelihood(demonstrations, likely[pattern_of_state], LAPSE)
+        predicted = _log_likelihood(
+            demonstrations, likely[pattern_of_state], LAPSE, demonstrations.first
+        )
         result[fold == one] = predicted[fold == one]
     return result
 
@@ -281,19 +307,24 @@ def _updated(curvature: np.ndarray, moved: np.ndarray, change: np.ndarray) -> np
 
 
 def _log_likelihood(
-    demonstrations: Demonstrations, policy: np.ndarray, lapse: float = 0.0
+    demonstrations: Demonstrations, policy: np.ndarray, lapse: float, counts: Any = 1
 ) -> np.ndarray:
     chosen = policy[demonstrations.state, demonstrations.action]
     chosen = (1 - lapse) * chosen + lapse / policy.shape[1]
-    return demonstrations.per_episode(np.log(np.maximum(chosen, 1e-300)))
+    return demonstrations.per_episode(counts * np.log(np.maximum(chosen, 1e-300)))
 
 
-def _derivatives(demonstrations: Demonstrations, point: Solution) -> tuple[np.ndarray, np.ndarray]:
+def _derivatives(
+    demonstrations: Demonstrations, point: Solution, lapse: float
+) -> tuple[np.ndarray, np.ndarray]:
     """Return the score (episode, feature) and the Fisher information (episode, feature, feature)."""
     after, policy = point.action_counts[demonstrations.state], point.policy[demonstrations.state]
     advantage = after - point.counts[demonstrations.state][:, None]
-    score = advantage[np.arange(len(after)), demonstrations.action]
-    information = np.einsum("ia,iaf,iag->ifg", policy, advantage, advantage)
+    likely = (1 - lapse) * policy + lapse / policy.shape[1]
+    # How likely it is that a step is no lapse.
+    meant = (1 - lapse) * policy / likely if lapse else np.ones_like(policy)
+    score = (meant[..., None] * advantage)[np.arange(len(after)), demonstrations.action]
+    information = np.einsum("ia,iaf,iag->ifg", likely * meant**2, advantage, advantage)
     return demonstrations.per_episode(score), demonstrations.per_episode(information)
 
 

@@ -13,6 +13,7 @@ import pytest
 import organisms
 from analyses.cli import main
 from analyses.commands.base import in_bytes, table
+from tests.organisms.tiny import save_tiny
 
 ROOT = Path(__file__).parents[1]
 LEVELS = """; 0
@@ -34,28 +35,7 @@ LEVELS = """; 0
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> str:
     """A tiny organism with random weights, saved: the command line takes folders as names."""
-    from organisms.card import Card
-    from organisms.sokoban.drc import DRC, DRCConfig
-    from organisms.sokoban.network_config import ConvConfig
-    from organisms.sokoban.organism import SokobanOrganism, network_record
-
-    config = DRCConfig(
-        n_layers=1,
-        n_ticks=2,
-        channels=4,
-        board=(5, 8),
-        mlp_hiddens=(8,),
-        encoder=(ConvConfig(features=4, kernel_size=(3, 3)),),
-    )
-    network = DRC(config, seed=0)
-    card = Card(
-        name="tiny",
-        family="sokoban",
-        summary="Random weights, for tests.",
-        network=network_record(network),
-        world={"max_steps": 6},
-    )
-    return str(SokobanOrganism(network, card).save(tmp_path_factory.mktemp("tiny") / "tiny"))
+    return str(save_tiny(tmp_path_factory.mktemp("tiny")))
 
 
 @pytest.fixture(scope="module")
@@ -313,6 +293,22 @@ def test_evaluate_writes_the_card_once(folder, levels, capsys):
     assert result.quantity == "solve rate" and result.n == 2
     assert result.command.startswith(f"mesascope evaluate {folder}")
     assert result.low <= result.value <= result.high
+
+
+def test_the_card_has_gains_and_what_was_published(folder, levels, capsys, monkeypatch):
+    from analyses.figures import solve_rates
+
+    monkeypatch.setitem(solve_rates.SETS, levels, "hard")
+    arguments = ["evaluate", folder, "--split", levels, "--n", "2", "--thinking", "0", "4"]
+    assert main([*arguments, "--card", "--no-progress"]) == 0
+    results = organisms.load(folder).card.results
+    gains = [result for result in results if result.quantity.startswith("gain")]
+    assert len(gains) == 1 and "4 thinking steps" in gains[0].condition
+    published = {r.condition: r.value for r in results if "published" in r.quantity}
+    assert published == {
+        f"{levels}, {steps} thinking steps, greedy": rate
+        for steps, rate in ((0, 0.4018), (4, 0.4633))  # Taufeeque et al. 2024, mean of five seeds
+    }
 
 
 def test_one_level_has_no_interval_and_json_says_null(folder, levels, capsys):

@@ -170,21 +170,29 @@ class Evaluate(Command):
         return 0
 
     def _results(self, rows: list[dict[str, Any]]) -> list[Any]:
-        """Return the trained network's solve rates as results for a card."""
+        """Return the trained network's rates and gains as results, with the published ones."""
+        from analyses.figures.solve_rates import published_solve_rates
         from organisms.card import Result
 
-        return [
+        trained = [row for row in rows if row["source"] == "trained"]
+        measured = [
             Result(
-                quantity="solve rate",
+                quantity=quantity,
                 condition=f"{self.split}, {row['thinking_steps']} thinking steps, greedy",
-                **row["solve_rate"],
+                **row[key],
                 n=row["n"],
                 command=f"mesascope evaluate {self.name} --split {self.split} --n {row['n']} "
                 f"--seed {self.seed} --thinking {row['thinking_steps']}",
             )
-            for row in rows
-            if row["source"] == "trained"
+            for key, quantity in (
+                ("solve_rate", "solve rate"),
+                ("gain", "gain over 0 thinking steps, paired"),
+            )
+            for row in trained
+            if key == "solve_rate" or row["thinking_steps"]
         ]
+        published = published_solve_rates(self.split, [row["thinking_steps"] for row in trained])
+        return [*measured, *published]
 
 
 def solve_rates(result: Any) -> list[dict[str, Any]]:

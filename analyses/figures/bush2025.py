@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from analyses.figures.comparison import Row
-from analyses.figures.drawing import caption, published_line, published_marks
+from analyses.figures.drawing import caption, published_line, published_marks, with_ends
 from analyses.figures.entry import Caution, Conditions, Needs, PaperFigure, Setting, TaskSet
 from analyses.figures.published import Published, choose, published_in
 
@@ -225,9 +225,7 @@ def draw_formation(dataset: xr.Dataset) -> Figure:
                 line_with_interval(
                     ax,
                     cell.deliberation,
-                    cell.macro_f1,
-                    cell.macro_f1_low,
-                    cell.macro_f1_high,
+                    *with_ends(cell, "macro_f1"),
                     f"ours, {source}",
                     source=str(source),
                     markersize=2.5,
@@ -236,9 +234,7 @@ def draw_formation(dataset: xr.Dataset) -> Figure:
             line_with_interval(
                 ax,
                 cell.deliberation,
-                cell.refitted_f1,
-                cell.refitted_f1_low,
-                cell.refitted_f1_high,
+                *with_ends(cell, "refitted_f1"),
                 "ours, trained, probes refitted at every tick",
                 color="#56B4E9",
                 marker="^",

@@ -86,6 +86,16 @@ def percent(values: Any) -> np.ndarray:
     return 100 * np.asarray(values, dtype=float)
 
 
+def with_ends(
+    cell: xr.Dataset, name: str, factor: float = 1.0
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return a variable and the ends of its interval, times a factor (100: per cent)."""
+    value, low, high = (
+        factor * np.asarray(cell[name + end], dtype=float) for end in ("", "_low", "_high")
+    )
+    return value, low, high
+
+
 def over_training(
     ax: Axes, x: Any, y: Any, low: Any, high: Any, label: str, color: str | None = None
 ) -> None:

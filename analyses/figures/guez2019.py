@@ -5,7 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from analyses.figures.comparison import Row
-from analyses.figures.drawing import caption, over_training, percent, published_line, steps_axis
+from analyses.figures.drawing import (
+    caption,
+    over_training,
+    percent,
+    published_line,
+    steps_axis,
+    with_ends,
+)
 from analyses.figures.entry import Caution, Conditions, Needs, PaperFigure, Setting, TaskSet
 from analyses.figures.history import NO_HISTORY, training_history
 from analyses.figures.published import Published, choose, published_in
@@ -31,20 +38,10 @@ def compare_learning(dataset: xr.Dataset, theirs: list[Published]) -> list[Row]:
     cell = dataset.isel(set=0).sel(thinking=0)
     for step in dataset.checkpoint.values:
         ours = cell.sel(checkpoint=step)
-        numbers = [100 * float(ours[f"solve_rate{end}"]) for end in ("", "_low", "_high")]
         for paper in ("Guez 2019", "Taufeeque 2024"):
             near = nearest_step(choose(theirs, network="DRC(3,3)", paper=paper), float(step))
-            rows.append(
-                Row(
-                    None if near is None else near.scaled(100, "%"),
-                    "solve rate",
-                    f"{label}, after {step:,} environment steps",
-                    *numbers,
-                    n=int(ours.n),
-                    unit="%",
-                    cautions=() if near is not None else (NO_HISTORY,),
-                )
-            )
+            words = f"{label}, after {step:,} environment steps"
+            rows.append(row_in_training(near, ours, "solve_rate", "solve rate", words, "%"))
     return rows
 
 
@@ -52,6 +49,21 @@ def nearest_step(rows: list[Published], step: float) -> Published | None:
     """Return the row at most a fifth away in environment steps, the nearest; None if none is."""
     near = [row for row in rows if row.x is not None and abs(row.x - step) <= 0.2 * step]
     return min(near, key=lambda row: abs((row.x or 0.0) - step), default=None)
+
+
+def row_in_training(
+    near: Published | None, cell: xr.Dataset, name: str, quantity: str, words: str, unit: str
+) -> Row:
+    """Put a share of ours at one checkpoint, in hundredths, beside the published one, if any is near."""
+    return Row(
+        None if near is None else near.scaled(100, unit),
+        quantity,
+        words,
+        *(100 * float(cell[name + end]) for end in ("", "_low", "_high")),
+        n=int(cell.n),
+        unit=unit,
+        cautions=() if near is not None else (NO_HISTORY,),
+    )
 
 
 def draw_learning(dataset: xr.Dataset) -> Figure:
@@ -83,9 +95,7 @@ def draw_learning(dataset: xr.Dataset) -> Figure:
             over_training(
                 ax,
                 cell.checkpoint,
-                percent(cell.solve_rate),
-                percent(cell.solve_rate_low),
-                percent(cell.solve_rate_high),
+                *with_ends(cell, "solve_rate", 100),
                 f"ours, {name}, n = {int(cell.n)}",
             )
         ax.set(ylabel="levels solved (%)", ylim=(0, 101))

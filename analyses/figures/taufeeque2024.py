@@ -9,13 +9,13 @@ from analyses.figures.drawing import (
     beside,
     caption,
     over_training,
-    percent,
     published_line,
     steps_axis,
+    with_ends,
 )
 from analyses.figures.entry import Caution, Conditions, Needs, PaperFigure, Setting, TaskSet
-from analyses.figures.guez2019 import nearest_step
-from analyses.figures.history import NO_HISTORY, training_history
+from analyses.figures.guez2019 import nearest_step, row_in_training
+from analyses.figures.history import training_history
 from analyses.figures.published import Published, choose, published_in
 
 if TYPE_CHECKING:
@@ -120,9 +120,7 @@ def draw_sets(dataset: xr.Dataset) -> Figure:
                 line_with_interval(
                     ax,
                     cell.thinking,
-                    percent(cell.solve_rate),
-                    percent(cell.solve_rate_low),
-                    percent(cell.solve_rate_high),
+                    *with_ends(cell, "solve_rate", 100),
                     f"ours, {source}",
                     source=str(source),
                 )
@@ -143,18 +141,8 @@ def compare_top(dataset: xr.Dataset, theirs: list[Published]) -> list[Row]:
             for t in dataset.thinking.values:
                 cell = dataset.sel(set=label, checkpoint=step, thinking=t)
                 near = nearest_step(choose(theirs, network=network, thinking=t), float(step))
-                numbers = [100 * float(cell[f"solve_rate{end}"]) for end in ("", "_low", "_high")]
-                rows.append(
-                    Row(
-                        None if near is None else near.scaled(100, "%"),
-                        "solve rate",
-                        f"{label}, {step:,} environment steps, {t} thinking steps",
-                        *numbers,
-                        n=int(cell.n),
-                        unit="%",
-                        cautions=() if near is not None else (NO_HISTORY,),
-                    )
-                )
+                words = f"{label}, {step:,} environment steps, {t} thinking steps"
+                rows.append(row_in_training(near, cell, "solve_rate", "solve rate", words, "%"))
     return rows
 
 
@@ -176,9 +164,7 @@ def draw_top(dataset: xr.Dataset) -> Figure:
                 over_training(
                     ax,
                     beside(cell.checkpoint, i),
-                    percent(cell.solve_rate),
-                    percent(cell.solve_rate_low),
-                    percent(cell.solve_rate_high),
+                    *with_ends(cell, "solve_rate", 100),
                     f"ours, thinking {t}",
                     color=colour,
                 )
@@ -197,20 +183,11 @@ def compare_bottom(dataset: xr.Dataset, theirs: list[Published]) -> list[Row]:
     for label in dataset.set.values:
         for step in dataset.checkpoint.values:
             cell = dataset.sel(set=label, checkpoint=step)
-            numbers = [100 * float(cell[f"effect{end}"]) for end in ("", "_low", "_high")]
             same = choose(theirs, network=network, set=label)
             near = nearest_step(same or choose(theirs, network=network), float(step))
-            rows.append(
-                Row(
-                    None if near is None else near.scaled(100, "percentage points"),
-                    "planning effect (largest minus smallest solve rate)",
-                    f"{label}, {step:,} environment steps",
-                    *numbers,
-                    n=int(cell.n),
-                    unit="percentage points",
-                    cautions=() if near is not None else (NO_HISTORY,),
-                )
-            )
+            quantity = "planning effect (largest minus smallest solve rate)"
+            words = f"{label}, {step:,} environment steps"
+            rows.append(row_in_training(near, cell, "effect", quantity, words, "percentage points"))
     return rows
 
 
@@ -235,9 +212,7 @@ def draw_bottom(dataset: xr.Dataset) -> Figure:
                 over_training(
                     ax,
                     cell.checkpoint,
-                    percent(cell[name]),
-                    percent(cell[f"{name}_low"]),
-                    percent(cell[f"{name}_high"]),
+                    *with_ends(cell, name, 100),
                     f"ours, {label}, n = {int(cell.n):,}",
                 )
             steps_axis(ax)

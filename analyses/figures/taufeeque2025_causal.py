@@ -198,33 +198,18 @@ def compare_rewriting(dataset: xr.Dataset, theirs: list[Published]) -> list[Row]
 
 def draw_rewriting(dataset: xr.Dataset) -> Figure:
     """Draw the score against α, a panel a site, with their scores in a panel of their own."""
-    from interp.style import colours, figure_style, legend_outside, line_with_interval, subplots
+    from analyses.causal_intervention import draw_scores
+    from interp.style import figure_style, legend_outside, subplots
 
     theirs = published_in(dataset)
     names = {"trained": "ours, plan rewritten", "random": "ours, random directions"}
-    shades = colours(list(names))
     n_sites = dataset.sizes["site"]
     with figure_style():
         figure, axes = subplots(
             1, n_sites + 1, height=3.1, sharey=True, width_ratios=[1] * n_sites + [1.5]
         )
         for ax, site in zip(axes, dataset.site.values, strict=False):
-            for source, name in names.items():
-                cell = dataset.sel(site=site, source=source)
-                line_with_interval(
-                    ax,
-                    cell.alpha,
-                    100 * cell.score,
-                    100 * cell.score_low,
-                    100 * cell.score_high,
-                    name,
-                    color=shades[source],
-                )
-            ax.set_xscale("log", base=2)
-            ax.set_xticks(dataset.alpha.values, [f"{a:g}" for a in dataset.alpha.values])
-            ax.set_xticks([], minor=True)
-            ax.set(xlabel="α", ylim=(-3, 103))
-            ax.set_title(str(site), loc="left")
+            draw_scores(ax, dataset, site, names)
         at = range(len(theirs))
         published_marks(axes[-1], theirs, list(at), "Table 2")
         axes[-1].set_xticks(list(at), [SHORT[r.where["what"]] for r in theirs], rotation=90)

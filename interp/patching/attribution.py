@@ -9,22 +9,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from interp.errors import AddressError, InputError, check_integer
+from interp.errors import AddressError, InputError
 from interp.hooks import clock_of, device_of
-from interp.patching.engine import reading_of, resolve, run_unpatched
-from interp.patching.grid import pick
+from interp.patching.engine import reading_of, run_unpatched
 from interp.patching.metrics import (
     MetricFunction,
     Pair,
     Reading,
-    as_metric,
     check_answers,
     check_contrast,
     make_pair,
 )
-from interp.patching.pairs import Direction, as_pairs, donor_examples
-from interp.patching.result import Statistics, table
-from interp.patching.setters import Firing, Setter, as_setter, replacement_at
+from interp.patching.opening import opening
+from interp.patching.pairs import Direction, donor_examples
+from interp.patching.result import table
+from interp.patching.setters import Firing, Setter, replacement_at
 from interp.patching.sweep import described, grid_for
 
 if TYPE_CHECKING:
@@ -91,13 +90,12 @@ donors, answers, read_step, first_step, n_bootstrap, confidence, seed
     estimates miss such cells. Effects of parts that are patched together are sums, without their
     interaction.
     """
-    network = resolve(network_or_organism)
-    pairs = as_pairs(clean, corrupted, first_step)
+    network, pairs, metric, setter, statistics, read = opening(
+        network_or_organism, clean, corrupted, metric, setter,
+        first_step=first_step, read_step=read_step, batch_size=batch_size,
+        n_bootstrap=n_bootstrap, confidence=confidence, seed=seed,
+    )  # fmt: skip
     base, donor = pairs.base_and_donor(direction)
-    metric, setter = as_metric(metric), as_setter(setter)
-    check_integer("batch_size", batch_size, 1)
-    statistics = Statistics(n_bootstrap, confidence, seed)
-    read = pairs.steps[-1] if read_step is None else pick("read_step", read_step, pairs.steps)[0]
     grid = grid_for(network, pairs, read, sites, steps, ticks, over, index)
     chosen = donor_examples(donors, pairs.n_examples, seed)
     matched = np.array_equal(chosen, np.arange(pairs.n_examples))

@@ -12,15 +12,15 @@ import torch
 from torch import Tensor
 
 from interp.addresses import Address
-from interp.errors import AddressError, InputError, check_integer
+from interp.errors import AddressError, InputError
 from interp.hooks import sites_of
 from interp.patching.blocks import run_blocks
-from interp.patching.engine import Resumer, Run, pad_rows, patching_hooks, resolve
-from interp.patching.grid import pick
-from interp.patching.metrics import Metric, MetricFunction, Pair, Reading, as_metric
-from interp.patching.pairs import Direction, as_pairs, donor_examples
+from interp.patching.engine import Resumer, Run, pad_rows, patching_hooks
+from interp.patching.metrics import Metric, MetricFunction, Pair, Reading
+from interp.patching.opening import opening
+from interp.patching.pairs import Direction, donor_examples
 from interp.patching.result import Statistics, add_pair, summarise
-from interp.patching.setters import Firing, Setter, as_setter, replacement_at
+from interp.patching.setters import Firing, Setter, replacement_at
 from interp.patching.sweep import measure_sizes
 from interp.site_names import select_sites
 
@@ -113,12 +113,11 @@ first_step, batch_size, n_bootstrap, confidence, seed, progress
     """
     from tqdm import tqdm
 
-    network = resolve(network_or_organism)
-    pairs = as_pairs(clean, corrupted, first_step)
-    metric, setter = as_metric(metric), as_setter(setter)
-    check_integer("batch_size", batch_size, 1)
-    statistics = Statistics(n_bootstrap, confidence, seed)
-    read = pairs.steps[-1] if read_step is None else pick("read_step", read_step, pairs.steps)[0]
+    network, pairs, metric, setter, statistics, read = opening(
+        network_or_organism, clean, corrupted, metric, setter,
+        first_step=first_step, read_step=read_step, batch_size=batch_size,
+        n_bootstrap=n_bootstrap, confidence=confidence, seed=seed,
+    )  # fmt: skip
     steps = [step for step in pairs.steps if step <= read]
     sent, received = _named(senders), _named(receivers)
     if any(isinstance(address, str) for address in sent.values()):

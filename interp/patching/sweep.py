@@ -9,15 +9,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from interp.errors import check_integer
 from interp.hooks import clock_of, device_of, sites_of
 from interp.patching.blocks import Block, run_blocks
-from interp.patching.engine import Resumer, pad_rows, patching_hooks, resolve
-from interp.patching.grid import Bundle, Grid, make_grid, pick, sites_named
-from interp.patching.metrics import Metric, MetricFunction, Pair, as_metric
-from interp.patching.pairs import Direction, Pairs, as_pairs, donor_examples
-from interp.patching.result import Statistics, table
-from interp.patching.setters import Firing, Setter, as_setter, replacement_at
+from interp.patching.engine import Resumer, pad_rows, patching_hooks
+from interp.patching.grid import Bundle, Grid, make_grid, sites_named
+from interp.patching.metrics import Metric, MetricFunction, Pair
+from interp.patching.opening import opening
+from interp.patching.pairs import Direction, Pairs, donor_examples
+from interp.patching.result import table
+from interp.patching.setters import Firing, Setter, replacement_at
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -143,12 +143,11 @@ def patch_sweep(
     """
     from tqdm import tqdm
 
-    network = resolve(network_or_organism)
-    pairs = as_pairs(clean, corrupted, first_step)
-    metric, setter = as_metric(metric), as_setter(setter)
-    check_integer("batch_size", batch_size, 1)
-    statistics = Statistics(n_bootstrap, confidence, seed)
-    read = pairs.steps[-1] if read_step is None else pick("read_step", read_step, pairs.steps)[0]
+    network, pairs, metric, setter, statistics, read = opening(
+        network_or_organism, clean, corrupted, metric, setter,
+        first_step=first_step, read_step=read_step, batch_size=batch_size,
+        n_bootstrap=n_bootstrap, confidence=confidence, seed=seed,
+    )  # fmt: skip
     grid = grid_for(network, pairs, read, sites, steps, ticks, over, index)
     chosen = donor_examples(donors, pairs.n_examples, seed)
     firings, starts = grid.firings, {min(f.step for f in b.firings) for b in grid.bundles()}

@@ -24,8 +24,9 @@ N = 30
 ON, OFF = generate("doors-training", N, seed=1), generate("doors-independent", N, seed=2)
 
 
-def objective_of(planner: str) -> xr.Dataset:
-    runs = {"training": demonstrate(ON, planner), "decorrelated": demonstrate(OFF, planner)}
+def objective_of(planner: str, training: bool = True) -> xr.Dataset:
+    runs = {"training": demonstrate(ON, planner)} if training else {}
+    runs["decorrelated"] = demonstrate(OFF, planner)
     return behavioural_objective(runs, mdp=mdp_of_text, **QUICK)
 
 
@@ -66,12 +67,12 @@ def test_an_agent_that_wants_red_looks_the_same_in_training_only(door):
 
 
 def test_an_agent_that_wants_anything():
-    result = objective_of("nearest-object")
+    result = objective_of("nearest-object", False)
     assert pursued(result, "decorrelated") == {"door", "ball", "gem"}
 
 
 def test_a_random_walker_has_no_objective():
-    result = objective_of("random")
+    result = objective_of("random", False)
     assert not result.found.any() and (result.objective == "none").all()
     assert (result.gain < 0.1).all()
 
@@ -90,7 +91,7 @@ def test_cheese_and_corner(planner, expected):
 
 
 def test_keys_for_their_own_sake():
-    mazes = generate("chests-many-keys", 12, size=(7, 7), seed=1)
+    mazes = generate("chests-many-keys", 9, size=(7, 7), seed=1)
     lover, opener = (
         behavioural_objective(demonstrate(mazes, name), mdp=mdp_of_text, **QUICK)
         for name in ("key-lover", "open-chests")

@@ -34,6 +34,7 @@ from interp.errors import (
     UnknownNameError,
     UnknownSiteError,
 )
+from tests.organisms.tiny import save_tiny
 
 FIGURES = sorted(figures())
 
@@ -41,28 +42,7 @@ FIGURES = sorted(figures())
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> str:
     """A tiny organism with random weights, saved, with the log of a training."""
-    from organisms.card import Card
-    from organisms.sokoban.drc import DRC, DRCConfig
-    from organisms.sokoban.network_config import ConvConfig
-    from organisms.sokoban.organism import SokobanOrganism, network_record
-
-    config = DRCConfig(
-        n_layers=1,
-        n_ticks=2,
-        channels=4,
-        board=(5, 8),
-        mlp_hiddens=(8,),
-        encoder=(ConvConfig(features=4, kernel_size=(3, 3)),),
-    )
-    network = DRC(config, seed=0)
-    card = Card(
-        name="tiny",
-        family="sokoban",
-        summary="Random weights, for tests.",
-        network=network_record(network),
-        world={"max_steps": 6, "n_boxes": 1},
-    )
-    home = SokobanOrganism(network, card).save(tmp_path_factory.mktemp("tiny") / "tiny")
+    home = save_tiny(tmp_path_factory.mktemp("tiny"), n_boxes=1)
     records = [
         {"steps": 1000, "episodes": 10, "solved": 0.0},
         {"steps": 2000, "episodes": 30, "solved": 0.5},

@@ -1,36 +1,9 @@
-import numpy as np
 import pytest
-import xarray as xr
 
 from analyses.thinking_time import plot_thinking_time, thinking_time
 from interp.errors import InputError
+from tests.analyses.thinker import Thinker
 from tests.toys import ToyTasks
-
-
-class Thinker:
-    """Solves task i if its skill plus `gain` × thinking steps reaches i."""
-
-    name = "thinker"
-
-    def __init__(self, skill: int, gain: int):
-        self.skill, self.gain = skill, gain
-
-    def untrained(self, seed):
-        return Thinker(0, 0)
-
-    def world(self, tasks):
-        return type("World", (), {"max_steps": 8})
-
-    def run(self, tasks, seed=0, thinking_steps=0, batch_size=128):
-        solved = np.arange(len(tasks)) < self.skill + self.gain * thinking_steps
-        return xr.Dataset(
-            {
-                "solved": ("episode", solved),
-                "length": ("episode", np.where(solved, 2, 8)),
-                "reward": (("episode", "step"), np.where(solved, 5.0, -1.0)[:, None]),
-            }
-        )
-
 
 TASKS = ToyTasks((1,) * 100)
 

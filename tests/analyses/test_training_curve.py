@@ -1,44 +1,23 @@
 """Success over training, by hand."""
 
-import numpy as np
 import pytest
-import xarray as xr
 
 from analyses.training_curve import plot_training_curve, training_curve, training_log
 from interp.errors import CheckpointError, InputError
+from tests.analyses.thinker import Thinker
 from tests.toys import ToyTasks
 
 
-class Thinker:
-    """Solves task i if its skill plus `gain` × thinking steps reaches i."""
-
-    name = "thinker"
-
-    def __init__(self, skill: int, gain: int):
-        self.skill, self.gain = skill, gain
-
+class Checkpoint(Thinker):
     def untrained(self, seed):
         raise AssertionError("checkpoints need no control of their own")
-
-    def world(self, tasks):
-        return type("World", (), {"max_steps": 8})
-
-    def run(self, tasks, seed=0, thinking_steps=0, batch_size=128):
-        solved = np.arange(len(tasks)) < self.skill + self.gain * thinking_steps
-        return xr.Dataset(
-            {
-                "solved": ("episode", solved),
-                "length": ("episode", np.where(solved, 2, 8)),
-                "reward": (("episode", "step"), np.where(solved, 5.0, -1.0)[:, None]),
-            }
-        )
 
 
 TASKS = {"few": ToyTasks((1,) * 50), "many": ToyTasks((1,) * 100)}
 
 
 def test_by_hand():
-    growing = {0: Thinker(0, 0), 2000: Thinker(30, 5), 1000: Thinker(20, 0)}
+    growing = {0: Checkpoint(0, 0), 2000: Checkpoint(30, 5), 1000: Checkpoint(20, 0)}
     result = training_curve(growing, TASKS, (0, 2, 4), progress=False)
     assert result.checkpoint.values.tolist() == [0, 1000, 2000] and result.n.values.tolist() == [
         50,
@@ -56,18 +35,20 @@ def test_by_hand():
 
 def test_largest_minus_smallest_is_no_evidence():
     # Thinking only hurts: their planning effect is 10 points, and nothing is found.
-    result = training_curve({1: Thinker(60, -5)}, {"many": TASKS["many"]}, (0, 2), progress=False)
+    result = training_curve(
+        {1: Checkpoint(60, -5)}, {"many": TASKS["many"]}, (0, 2), progress=False
+    )
     assert float(result.effect.squeeze()) == pytest.approx(0.1)
     assert not result.found.any()
 
 
 def test_without_thinking_nothing_is_tested():
-    result = training_curve({1: Thinker(60, 0)}, {"few": TASKS["few"]}, progress=False)
+    result = training_curve({1: Checkpoint(60, 0)}, {"few": TASKS["few"]}, progress=False)
     assert "found" not in result
 
 
 def test_bad_input(tmp_path):
-    for nothing in (({}, TASKS), ({1: Thinker(1, 1)}, {})):
+    for nothing in (({}, TASKS), ({1: Checkpoint(1, 1)}, {})):
         with pytest.raises(InputError, match="at least one"):
             training_curve(*nothing, progress=False)
     log = tmp_path / "log.jsonl"
@@ -77,7 +58,9 @@ def test_bad_input(tmp_path):
 
 
 def test_the_figure_draws_the_dataset():
-    result = training_curve({0: Thinker(0, 0), 9: Thinker(40, 5)}, TASKS, (0, 2), progress=False)
+    result = training_curve(
+        {0: Checkpoint(0, 0), 9: Checkpoint(40, 5)}, TASKS, (0, 2), progress=False
+    )
     figure = plot_training_curve(result)
     rate = figure.axes[0]
     assert rate.get_lines()[0].get_ydata() == pytest.approx([0, 80])

@@ -9,6 +9,7 @@ from interp.identifiability import identifiability
 from interp.inverse_rl import (
     Demonstrations,
     bootstrap_fit,
+    fit_from,
     fit_weights,
     held_out,
     reactive_held_out,
@@ -96,7 +97,7 @@ def test_a_potential_changes_no_policy():
 
 def test_known_weights_are_recovered():
     mdp, weights = chain([1, 0], [0, 1]), np.array([19.0, 20.0])
-    fit = fit_weights(Demonstrations([mdp] * 400, rollouts(mdp, list(weights), 400)))
+    fit = fit_weights(Demonstrations([mdp] * 400, rollouts(mdp, list(weights), 400)), lapse=0)
     error = np.sqrt(np.diag(fit.covariance))
     assert fit.converged and (np.abs(fit.weights - weights) < 3 * error).all()
     assert (error < 3).all()
@@ -105,10 +106,10 @@ def test_known_weights_are_recovered():
 def test_the_fit_is_the_optimum():
     mdp = chain([1, 0], [0, 1])
     shown = Demonstrations([mdp] * 30, rollouts(mdp, [9.0, 10.0], 30))
-    options = {"prior_std": 5.0, "discount": 0.95}
+    options = {"prior_std": 5.0, "discount": 0.95, "lapse": 0.1}
 
     def cost(w):
-        policy = solve(mdp, w, 0.95).policy
+        policy = 0.9 * solve(mdp, w, 0.95).policy + 0.1 / 2
         return w @ w / 50 - np.log(policy[shown.state, shown.action]).sum()
 
     best = minimize(cost, np.zeros(2), method="Nelder-Mead", options={"xatol": 1e-6, "fatol": 1e-9})
@@ -123,11 +124,13 @@ def test_the_fit_is_the_optimum():
 def test_scores_are_derivatives_of_the_likelihood():
     mdp = chain([1, 0], [0, 1])
     shown = Demonstrations([mdp] * 5, rollouts(mdp, [3.0, 9.0], 5))
-    fit = fit_weights(shown, prior_std=3.0)
+    fit = fit_weights(shown, prior_std=3.0, lapse=0.2)
     for f in range(2):
         step = np.eye(2)[f] * 1e-4
         up, down = (
-            shown.per_episode(np.log(solve(mdp, fit.weights + s).policy[shown.state, shown.action]))
+            shown.per_episode(
+                np.log(0.8 * solve(mdp, fit.weights + s).policy + 0.1)[shown.state, shown.action]
+            )
             for s in (step, -step)
         )
         assert fit.score[:, f] == pytest.approx((up - down) / 2e-4, abs=1e-5)
@@ -152,9 +155,28 @@ def test_behaviour_without_an_objective_gives_no_weight():
     fit = fit_weights(shown)
     assert (np.abs(fit.weights) < 3 * np.sqrt(np.diag(fit.covariance))).all()
     fold = np.arange(200) % 4
-    chance = -np.log(2) * shown.length
+    chance = -np.log(2) * shown.per_episode(shown.first)
     assert held_out(shown, fold).sum() < chance.sum() + 2
     assert abs((reactive_held_out(shown, fold) - chance).sum()) < 5
+
+
+def test_the_best_start_wins_where_lapses_make_several_optima():
+    mdp = chain([1, 0], [0, 1])
+    shown = Demonstrations([mdp] * 40, rollouts(mdp, [9.0, 10.0], 40))
+    starts = [None, np.array([150.0, -150.0]), np.array([-150.0, 150.0])]
+    best = fit_from(shown, starts)
+    assert best.log_posterior == max(fit_weights(shown, initial=s).log_posterior for s in starts)
+
+
+def test_only_the_first_step_from_a_state_is_scored():
+    mdp = chain([1, 0], [0, 1])  # starts in square 2
+    shown = Demonstrations([mdp] * 8, [np.array([RIGHT, LEFT, RIGHT, RIGHT, RIGHT])] * 8)
+    assert shown.first.reshape(8, 5)[0].tolist() == [True, True, False, False, True]
+    chosen = shown.action[shown.first].reshape(8, 3)
+    share = (chosen[2:] == RIGHT).sum() + 1, (chosen[2:] == LEFT).sum() + 1
+    right, left = 0.95 * np.array(share) / sum(share) + 0.05 / 2
+    found = reactive_held_out(shown, np.arange(8) // 2)
+    assert found == pytest.approx([np.log(right * left * right)] * 8)
 
 
 def test_held_out_behaviour_is_predicted_by_what_drives_it():

@@ -8,28 +8,16 @@ import torch
 import organisms
 from interp.errors import CheckpointError, InputError, UnknownNameError
 from organisms.sokoban.classroom import SokobanClassroom
-from organisms.sokoban.drc import DRC, DRCConfig
+from organisms.sokoban.drc import DRC
 from organisms.sokoban.levels import parse_levels
-from organisms.sokoban.network_config import ConvConfig, ResNetConfig
-from organisms.sokoban.recipes import RECIPES, ImitationRecipe, Stage, draw_levels, find_stage
+from organisms.sokoban.network_config import ResNetConfig
+from organisms.sokoban.recipes import RECIPES, draw_levels, find_stage
 from organisms.training.checkpoints import find_weights, save_training_state
-from organisms.training.imitation import ImitationConfig, ImitationTrainer
+from organisms.training.imitation import ImitationTrainer
 from organisms.training.run import train_recipe
+from tests.organisms.tiny import tiny_recipe
 
-TINY = ImitationRecipe(
-    network=DRCConfig.released(
-        1, 1, channels=4, encoder=(ConvConfig(4, 3),), board=(6, 6), mlp_hiddens=(8,)
-    ),
-    imitation=ImitationConfig(
-        total_steps=512, n_environments=16, n_groups=2, unroll=4, bfloat16=False, warmup_updates=1
-    ),
-    curriculum=(Stage(512, ((1, 1.0),)),),
-    summary="tiny",
-    limits="tiny",
-    n_boxes=1,
-    pool_size=20,
-    lessons=4,
-)
+TINY = tiny_recipe(512, "tiny", lessons=4)
 
 
 @pytest.fixture

@@ -10,26 +10,12 @@ from safetensors.torch import load_file, save_file
 
 import organisms
 from interp.errors import AssetError, CheckpointError, InputError, UnknownNameError
-from organisms.sokoban.drc import DRCConfig
-from organisms.sokoban.network_config import ConvConfig
-from organisms.sokoban.recipes import RECIPES, ImitationRecipe, Stage
+from organisms.sokoban.recipes import RECIPES
 from organisms.training.export import export_organism
-from organisms.training.imitation import ImitationConfig
 from organisms.training.run import snapshot_marks, train_recipe
+from tests.organisms.tiny import tiny_recipe
 
-RECIPE = ImitationRecipe(
-    network=DRCConfig.released(
-        1, 1, channels=4, encoder=(ConvConfig(4, 3),), board=(6, 6), mlp_hiddens=(8,)
-    ),
-    imitation=ImitationConfig(
-        total_steps=256, n_environments=16, n_groups=2, unroll=4, bfloat16=False, warmup_updates=1
-    ),
-    curriculum=(Stage(256, ((1, 1.0),)),),
-    summary="first",
-    limits="tiny",
-    n_boxes=1,
-    pool_size=20,
-)
+RECIPE = tiny_recipe(256, "first")
 
 
 @pytest.fixture(scope="module")
