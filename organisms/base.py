@@ -305,7 +305,7 @@ class Organism(ABC):
         Examples
         --------
         >>> import organisms
-        >>> organism = organisms.load("sokoban-drc-small-v0")
+        >>> organism = organisms.load("sokoban-drc-small-v1")
         >>> run = organism.run(organism.tasks("test", 4))
         >>> run.sizes["episode"]
         4

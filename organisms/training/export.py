@@ -85,7 +85,9 @@ def export_organism(
     for steps, path in (find_weights(run) if weights is None else weights).items():
         kept[before + steps] = _read(path)
     total = before + counters["steps"]
-    kept = {steps: kept[steps] for steps in _spread([s for s in kept if s < total], checkpoints)}
+    # The run's last weights were kept an update or two before its end: the organism itself again.
+    earlier = [steps for steps in kept if steps < 0.99 * total]
+    kept = {steps: kept[steps] for steps in _spread(earlier, checkpoints)}
 
     organism = chosen.organism(network, name, counters["steps"])
     training = f"{organism.card.training} {note}".strip()

@@ -259,3 +259,6 @@ def test_recipes_are_whole(name):
     assert find_stage(recipe.curriculum, 10**12) == recipe.curriculum[-1]
     assert recipe.seeded(7).seed == 7
     assert recipe.new_network().config == recipe.network
+    if recipe.start_from is not None:
+        first = organisms.load(recipe.start_from).network.state_dict()
+        assert torch.equal(recipe.first_network().actor.weight, first["actor.weight"])
