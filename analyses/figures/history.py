@@ -63,4 +63,9 @@ def _log(setting: Setting) -> xr.Dataset | None:
     from analyses.training_curve import training_log
 
     path = None if setting.home is None else setting.home / "log.jsonl"
-    return training_log(path) if path is not None and path.is_file() else None
+    if path is None or not path.is_file():
+        return None
+    log = training_log(path)
+    # A log counts from the start of its own run, which may have begun from another organism.
+    before = setting.organism.card.training_steps - int(log.log_step.values[-1])
+    return log.assign_coords(log_step=log.log_step + max(before, 0))
