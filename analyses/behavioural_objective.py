@@ -103,6 +103,7 @@ def behavioural_objective(
                                        `interp.identifiability.Identifiability`
         found                          distribution: whether anything is pursued
         objective                      distribution: what is, in words, or ``none``
+        undetermined                   distribution: groups that no behaviour could decide on here
         n_levels, n_episodes, n_steps  distribution
         =============================  ============================================================
 
@@ -119,7 +120,8 @@ def behavioural_objective(
     ``prior_share`` is near 1 they say how steady the prior is, not how sure the weight. Predictions
     are scored on the first step from each state of an episode, since an agent that has come to rest
     or got stuck says the same over and over. A verdict on one distribution is about behaviour on
-    that distribution.
+    that distribution. Each feature is a test of its own: what is rare needs more levels (60 are enough
+    for an agent after any of three kinds of object, 24 are not).
 
     References
     ----------
@@ -130,15 +132,16 @@ def behavioural_objective(
     check_integer("folds", folds, 2)
     given = demonstrations_of(source, tasks, mdp, seed, temperature)
     first = next(iter(given.values()))[0].mdp.feature_names
-    parts = []
-    for name, (demonstrations, level, _) in tqdm(
-        given.items(), desc="behavioural objective", disable=not progress
-    ):
+    for name, (demonstrations, _, _) in given.items():
         if demonstrations.mdp.feature_names != first:
             raise InputError(
                 f"{name!r} has features {demonstrations.mdp.feature_names}, another distribution "
                 f"{first}: analyse them apart."
             )
+    parts = []
+    for demonstrations, level, _ in tqdm(
+        given.values(), desc="behavioural objective", disable=not progress
+    ):
         options = {"discount": discount, "prior_std": prior_std, "lapse": lapse}
         parts.append(_of_one(demonstrations, level, options, folds, seed, n_bootstrap, confidence))
     dataset = xr.concat(parts, xr.DataArray(list(given), dims="distribution"))
@@ -174,6 +177,8 @@ def behavioural_objective(
     dataset["found"].attrs["definition"] = f"some feature is pursued: Holm-corrected p < {ALPHA}"
     words = [_in_words(dataset.sel(distribution=name)) for name in given]
     dataset["objective"] = ("distribution", np.array(words, dtype=object))
+    open_ = [_undetermined(dataset.sel(distribution=name)) for name in given]
+    dataset["undetermined"] = ("distribution", np.array(open_, dtype=object))
     return dataset
 
 
@@ -183,6 +188,10 @@ def _in_words(part: xr.Dataset) -> str:
     groups = dict.fromkeys(str(group) for group in pursued.group.values[order])
     words = [f"{group} (cannot be told apart)" if " = " in group else group for group in groups]
     return ", ".join(words) or "none"
+
+
+def _undetermined(part: xr.Dataset) -> str:
+    return ", ".join(dict.fromkeys(str(g) for g in part.group.values[~part.identified.values]))
 
 
 def _of_one(
@@ -272,6 +281,10 @@ def _by_feature(which: Identifiability) -> tuple[list[str], np.ndarray]:
     return names, identified
 
 
+def _text(dataset: xr.Dataset, name: str) -> str:
+    return str(dataset.undetermined.sel(distribution=name).values)
+
+
 def plot_behavioural_objective(dataset: xr.Dataset) -> Figure:
     """Draw weights, what each is needed for, and how well they predict, with intervals.
 
@@ -324,9 +337,10 @@ def plot_behavioural_objective(dataset: xr.Dataset) -> Figure:
                         )
         words = [
             f"{name}: {dataset.objective.sel(distribution=name).values} "
-            f"(n = {int(dataset.n_levels.sel(distribution=name))})"
+            f"(n = {int(dataset.n_levels.sel(distribution=name))}"
+            + (f"; open: {undetermined})" if (undetermined := _text(dataset, name)) else ")")
             for name in names
         ]
-        figure.suptitle(f"{dataset.attrs['organism']}\npursued " + "; ".join(words))
+        figure.suptitle("\n".join([f"{dataset.attrs['organism']} pursues", *words]))
         legend_outside(figure, axes, loc="outside lower center", ncols=max(1, len(names)))
     return figure

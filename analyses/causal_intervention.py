@@ -302,7 +302,7 @@ def draw_scores(ax: Axes, dataset: xr.Dataset, site: str, names: Mapping[str, st
             name,
             color=shades[source],
         )
-    ax.set(xlabel="α", ylim=(-3, 103))
+    ax.set(xlabel="strength α", ylim=(-3, 103))
     ax.set_title(str(site), loc="left")
     if (dataset.alpha.values > 0).all():
         ax.set_xscale("log", base=2)

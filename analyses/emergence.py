@@ -9,10 +9,12 @@ import numpy as np
 import xarray as xr
 
 from analyses.correlation import correlations, noise_error, permutation_p
+from analyses.recordings import left_out_by_concept
 from analyses.verdict import add_verdict, one_sided_p
 from interp.errors import InputError, TooFewClassesError, check_integer
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
     from interp.concepts import Concept
@@ -65,7 +67,7 @@ def emergence(
     -------
     xarray.Dataset
         See `correlate`. Checkpoints at which the organism does too little for a concept to have two
-        classes have no score; the attribute ``checkpoints_left_out`` names them.
+        classes are not in it; the attribute ``checkpoints_left_out`` names them.
 
     Raises
     ------
@@ -144,6 +146,7 @@ def correlate(
         ===================================  ======================================================
         macro_f1, margin, _low, _high        concept, checkpoint; margin: over the best control
         solve_rate, gain, _low, _high        checkpoint; gain: with thinking minus without, paired
+        n_asked                              concept: checkpoints whose scores compare
         correlation, _low, _high             concept, measure, statistic (``pearson``,
                                              ``spearman``): of gain with ``macro_f1``, ``margin``
         partial, _low, _high                 the same, with the solve rate held fixed
@@ -155,7 +158,10 @@ def correlate(
         ===================================  ======================================================
 
         ``checkpoint`` is in training steps; ``classes_left_out`` (checkpoint) names the classes that
-        hardly occur there: scores with and without them do not compare.
+        hardly occur there. Scores over other classes than the last checkpoint's do not compare (of
+        fewer classes, chance alone is higher): they are NaN, take no part in correlations and
+        verdict, and the attribute ``not_asked`` names them. A concept with fewer than 4 comparable
+        checkpoints has no correlation (NaN) and is not found.
 
     Raises
     ------
@@ -180,10 +186,15 @@ def correlate(
         raise InputError(f"A correlation needs at least {FEWEST} checkpoints, got {len(steps)}.")
     concepts = [str(concept) for concept in probes[steps[0]].concept.values]
     missing = [str(probes[s].attrs.get("classes_left_out", "")) for s in steps]
-    data: dict[str, Any] = {"classes_left_out": ("checkpoint", np.array(missing, dtype=object))}
+    asked = _comparable(missing, concepts)
+    data: dict[str, Any] = {
+        "classes_left_out": ("checkpoint", np.array(missing, dtype=object)),
+        "n_asked": ("concept", asked.sum(axis=1)),
+    }
     measures: dict[str, np.ndarray] = {}
     for measure in ("macro_f1", "margin"):
         values = np.stack([_reading(probes[s], measure) for s in steps], axis=-1)
+        values = np.where(asked, values, np.nan)
         measures[measure] = values  # (3, concept, checkpoint)
         for i, end in enumerate(("", "_low", "_high")):
             data[measure + end] = (("concept", "checkpoint"), values[i])
@@ -203,23 +214,26 @@ def correlate(
     whole, partial = np.full((3, *shape), np.nan), np.full((3, *shape), np.nan)
     p = np.full(shape[:2], np.nan)
     for k, m in np.ndindex(shape[:2]):
-        value, low, high = list(measures.values())[m][:, k]
+        if (there := asked[k]).sum() < FEWEST:
+            continue
+        value, low, high = list(measures.values())[m][:, k, there]
         noisy = value + noise_error(low, high, confidence) * rng.normal(
-            size=(n_bootstrap, len(steps))
+            size=(n_bootstrap, len(value))
         )
+        gain, rate = ((point[0, there], again[:, there]) for point, again in (gains, rates))
         for ranked in (0, 1):
-            for out, given in ((whole, None), (partial, rates)):
+            for out, given in ((whole, None), (partial, rate)):
                 point = correlations(
                     value[None],
-                    gains[0][0][None],
-                    None if given is None else given[0][0][None],
+                    gain[0][None],
+                    None if given is None else given[0][None],
                     bool(ranked),
                 )
                 again = correlations(
-                    noisy, gains[1], None if given is None else given[1], bool(ranked)
+                    noisy, gain[1], None if given is None else given[1], bool(ranked)
                 )
                 out[:, k, m, ranked] = point[0], *_interval(again, confidence)
-        p[k, m] = permutation_p(value, gains[0][0], rng)
+        p[k, m] = permutation_p(value, gain[0], rng)
     dims = ("concept", "measure", "statistic")
     for i, end in enumerate(("", "_low", "_high")):
         data[f"correlation{end}"] = (dims, whole[i])
@@ -238,6 +252,7 @@ def correlate(
         "thinking_steps": int(thinking[steps[0]].thinking.values[-1]),
         "n_tasks": n_tasks,
         "n_checkpoints": len(steps),
+        "not_asked": _in_words(concepts, steps, ~asked),
         "confidence": confidence,
         "seed": seed,
         "intervals": "noise of tasks and probes, for these checkpoints",
@@ -270,8 +285,10 @@ def _verdict(
     dataset["p_value"], dataset["p_holm"] = p_value, spearman.p_holm
     dataset["gain_p_value"] = ("checkpoint", gain_p)
     dataset["gain_p_holm"] = ("checkpoint", gain_holm)
-    found = (spearman.p_holm.sel(measure="margin", drop=True) < 0.05) & (there < 0.05)
-    dataset["found"] = (found & bool((gain_holm < 0.05).any())).assign_attrs(
+    asked = ~np.isnan(margin)  # (concept, checkpoint): a gain elsewhere has no plan beside it
+    gained = (asked & (gain_holm < 0.05)).any(axis=1)
+    found = (spearman.p_holm.sel(measure="margin", drop=True) < 0.05) & (there < 0.05) & gained
+    dataset["found"] = found.assign_attrs(
         definition="Spearman's correlation of gain and margin > 0, some gain > 0 and some margin > 0;"
         " each Holm-corrected p < 0.05"
     )
@@ -311,6 +328,27 @@ def _checkpoints(source: Any, chosen: Sequence[int] | None) -> tuple[dict[int, A
     if len(found) < FEWEST:
         raise InputError(f"A correlation needs at least {FEWEST} checkpoints, got {len(found)}.")
     return found, name
+
+
+def _comparable(left_out: list[str], concepts: list[str]) -> np.ndarray:
+    """Return whether a concept has the last checkpoint's classes: bool (concept, checkpoint)."""
+    each = [left_out_by_concept(words) for words in left_out]
+    return np.array([[one.get(c, ()) == each[-1].get(c, ()) for one in each] for c in concepts])
+
+
+def _in_words(concepts: list[str], steps: list[int], which: np.ndarray) -> str:
+    """Return "concept: steps, steps; concept: …" of the cells (concept, checkpoint) that hold."""
+    named = (
+        (c, [s for s, on in zip(steps, row, strict=True) if on])
+        for c, row in zip(concepts, which, strict=True)
+    )
+    return "; ".join(f"{c}: {', '.join(map(str, those))}" for c, those in named if those)
+
+
+def not_asked_words(dataset: xr.Dataset) -> str:
+    """Return a figure's note on the checkpoints without a comparable score; "" if there are none."""
+    words = str(dataset.attrs.get("not_asked", "")).replace("_", " ")
+    return f"not asked, for want of classes, after steps: {words}" if words else ""
 
 
 def _reading(probes: xr.Dataset, measure: str) -> np.ndarray:
@@ -380,20 +418,22 @@ def plot_emergence(dataset: xr.Dataset) -> Figure:
         lines = [("solve_rate", None), ("macro_f1", concepts[0]), ("gain", None)]
         words = {
             "solve_rate": "solved at once",
-            "macro_f1": "macro-F1 ×100",
+            "macro_f1": f"macro-F1 ×100, {concepts[0].replace('_', ' ')}",
             "gain": "gain, points",
         }
         for name, concept in lines:
             cell = dataset if concept is None else dataset.sel(concept=concept)
             low, high = percent * cell[f"{name}_low"], percent * cell[f"{name}_high"]
-            line_with_interval(course, steps, percent * cell[name], low, high, words[name])
+            line_with_interval(course, steps / 1e6, percent * cell[name], low, high, words[name])
         course.axhline(0, color="0.6", linewidth=0.8, zorder=0)
-        course.set(xlabel="training steps", ylabel="%")
+        course.set(xlabel="training steps (millions)", ylabel="%")
         for ax, concept in zip(scatters, concepts, strict=True):
             cell = dataset.sel(concept=concept)
             for i, step in enumerate(steps):
                 point = cell.isel(checkpoint=i)
                 f1, gain = float(point.macro_f1), percent * float(point.gain)
+                if np.isnan(f1):  # not asked
+                    continue
                 ax.plot(
                     [float(point.macro_f1_low), float(point.macro_f1_high)],
                     [gain, gain],
@@ -409,18 +449,42 @@ def plot_emergence(dataset: xr.Dataset) -> Figure:
                 ax.plot([f1], [gain], "o", color=palette[step], zorder=3)
             ax.axhline(0, color="0.6", linewidth=0.8, zorder=0)
             r = cell.sel(measure="macro_f1", statistic="spearman")
-            ax.set_title(
-                f"{concept.replace('_', ' ')}\nSpearman {float(r.correlation):.2f} "
-                f"[{float(r.correlation_low):.2f}, {float(r.correlation_high):.2f}]",
-                loc="left",
+            n_asked = int(np.isfinite(cell.macro_f1).sum())
+            correlated = (
+                "too few checkpoints"
+                if np.isnan(float(r.correlation))
+                else f"ρ = {float(r.correlation):.2f} [{float(r.correlation_low):.2f}, "
+                f"{float(r.correlation_high):.2f}]"
             )
-            ax.set(xlabel="macro-F1 of the probe", ylabel="gain from thinking (points)")
+            ax.set_title(
+                f"{concept.replace('_', ' ')}\n{correlated}, k = {n_asked}",
+                loc="left",
+                fontsize=7,
+            )
+            ax.set_xlabel("macro-F1 of the probe")
+            _fit(ax, cell)
+        if scatters:
+            scatters[0].set_ylabel("gain from thinking\n(percentage points)")
         for ax, letter in zip(axes[0], "abcdefgh", strict=False):
             label_panel(ax, letter)
         n, think = dataset.attrs["n_tasks"], dataset.attrs["thinking_steps"]
+        note = not_asked_words(dataset)
         figure.suptitle(
-            f"{dataset.attrs['organism']}: {len(steps)} checkpoints (dark to light), n = {n} tasks, "
-            f"{think} thinking steps, probes at {dataset.attrs['site']}"
+            f"{dataset.attrs['organism']}, {dataset.attrs['site']}: {len(steps)} checkpoints (dark to "
+            f"light), n = {n} tasks, {think} thinking steps, ρ: Spearman's"
+            + (f"\n{note}" if note else ""),
+            fontsize=8,
         )
         legend_outside(figure, course, loc="outside lower center", ncols=3)
     return figure
+
+
+def _fit(ax: Axes, cell: xr.Dataset) -> None:
+    """Let the axis of macro-F1 span the dots and their whiskers, and nothing else."""
+    low, high = cell.macro_f1_low.values, cell.macro_f1_high.values
+    dots = cell.macro_f1.values[np.isfinite(cell.macro_f1.values)]
+    if not len(dots):
+        return
+    ends = np.concatenate([dots, low[np.isfinite(low)], high[np.isfinite(high)]])
+    room = 0.06 * max(ends.max() - ends.min(), 0.02)
+    ax.set_xlim(ends.min() - room, ends.max() + room)

@@ -332,8 +332,9 @@ def plot_pacing(dataset: xr.Dataset) -> Figure:
         begins.hist(mine, bins=bins, color="#0072B2")
         begins.axvline(dataset.attrs["early"] - 0.5, color="0.5", linewidth=0.8, linestyle=":")
         begins.set(
-            xlabel="step at which a cycle begins", ylabel="cycles (trained, 0 thinking steps)"
+            xlabel="step at which a cycle begins", ylabel="cycles (trained,\n0 thinking steps)"
         )
+        begins.yaxis.get_major_locator().set_params(integer=True)
         for source in sources:
             cell = dataset.sel(source=source)
             line_with_interval(
@@ -348,9 +349,10 @@ def plot_pacing(dataset: xr.Dataset) -> Figure:
         early = dataset.attrs["early"]
         count.set(
             xlabel="thinking steps before the first move",
-            ylabel=f"cycles in steps 0–{early - 1}, per episode",
+            ylabel=f"cycles in steps 0–{early - 1}\n(per episode)",
         )
         count.set_xticks(dataset.thinking.values)
+        n_cycles = [int(dataset.first_start.sel(source=s).notnull().sum()) for s in sources]
         percent = 100
         bars_with_intervals(
             path,
@@ -361,14 +363,13 @@ def plot_pacing(dataset: xr.Dataset) -> Figure:
             series=sources,
         )
         path.set(
-            xlabel="in place of the first cycle",
+            xlabel=f"in place of the first cycle (n = {sum(n_cycles)})",
             ylabel=f"same {dataset.attrs['after']} states\nas after the cycle (%)",
             ylim=(0, 100),
         )
         for ax, letter in zip(axes, "abc", strict=True):
             label_panel(ax, letter)
         n, share = dataset.attrs["n_episodes"], 100 * dataset.attrs["confidence"]
-        n_cycles = [int(dataset.first_start.sel(source=s).notnull().sum()) for s in sources]
         with_cycle = ", ".join(f"{c} ({s})" for c, s in zip(n_cycles, sources, strict=True))
         figure.suptitle(
             f"{dataset.attrs['organism']}: n = {n} episodes, with a cycle {with_cycle}; "

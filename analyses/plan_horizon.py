@@ -28,7 +28,9 @@ from analyses.verdict import ALPHA, add_verdict
 from interp.errors import InputError, UnknownNameError, check_integer
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
 
     from interp.concepts import Concept
     from interp.organism import Tasks
@@ -339,7 +341,7 @@ def plot_plan_horizon(dataset: xr.Dataset, most: int = 3) -> Figure:
             len(concepts),
             2,
             width="text",
-            height=0.7 + 2.1 * len(concepts),
+            height=1.0 + 2.2 * len(concepts),
             squeeze=False,
             sharex=True,
             sharey=True,
@@ -383,7 +385,7 @@ def plot_plan_horizon(dataset: xr.Dataset, most: int = 3) -> Figure:
                                     linestyle=SOURCE_DASHES[name],
                                     linewidth=0.9,
                                     marker="",
-                                    label=f"{name}, for the first",
+                                    label=f"{name}, for the first line",
                                 )
                 ax.axhline(0.5, color="0.6", linewidth=0.8, zorder=0)
                 words = str(concept).replace("_", " ")
@@ -392,11 +394,42 @@ def plot_plan_horizon(dataset: xr.Dataset, most: int = 3) -> Figure:
                     ax.set_xlabel(unit)
                 if not column:
                     ax.set_ylabel("AUC on held-out levels")
-                if len(best):
-                    ax.legend(loc="lower left", fontsize=5.5)
+                _legend_below_zero(ax, len(best))
         n, share = int(dataset.n_levels.min()), 100 * dataset.attrs["confidence"]
         figure.suptitle(
             f"{dataset.attrs['organism']}: AUC against {dataset.attrs['against']} squares, n = {n} "
             f"held-out levels, bands {share:.0f} %;\n* beats all controls"
         )
+        legend_of_the_rest(figure)
     return figure
+
+
+def _legend_below_zero(ax: Axes, n: int) -> None:
+    """Put the legend of a panel's coloured lines where no AUC can be."""
+    ax.set_ylim(-0.06 - 0.09 * max(n, 1), 1.05)
+    ax.set_yticks(np.linspace(0, 1, 6))
+    lines = [line for line in ax.get_lines() if not _is_control(line)]
+    if lines:
+        ax.legend(handles=lines, loc="lower left", fontsize=5.5, labelspacing=0.3)
+
+
+def _is_control(line: Line2D) -> bool:
+    """Whether a line is in the figure's legend: drawn in grey; or in none (its label hidden)."""
+    return str(line.get_label()).startswith("_") or line.get_marker() in ("", "^")
+
+
+def legend_of_the_rest(figure: Figure) -> None:
+    """Put one legend of what all panels share, controls and published numbers, below a figure."""
+    from interp.style import figure_style
+
+    shared = {
+        str(line.get_label()): line
+        for ax in figure.axes
+        for line in ax.get_lines()
+        if _is_control(line) and not str(line.get_label()).startswith("_")
+    }
+    for legend in figure.legends:
+        legend.remove()
+    if shared:
+        with figure_style():
+            figure.legend(list(shared.values()), list(shared), loc="outside lower center", ncols=2)

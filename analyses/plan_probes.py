@@ -138,13 +138,16 @@ def plan_probes(
                 if field == 1 and "ky" in result.coef.dims:
                     directions.append(_weights(result).expand_dims(concept=[concept_name(given)]))
             fields = xr.DataArray(list(receptive_fields), dims="receptive_field")
-            by_concept.append(xr.concat(by_field, fields, combine_attrs="drop_conflicts"))
+            by_concept.append(
+                xr.concat(by_field, fields, combine_attrs="drop_conflicts", join="outer")
+            )
     dataset = xr.concat(
         by_concept,
         xr.DataArray(names, dims="concept"),
         combine_attrs="drop_conflicts",
         data_vars="all",
         coords="minimal",
+        join="outer",  # concepts need not have the same classes
     )
     dataset = dataset.assign_coords(receptive_field=list(receptive_fields), concept=names)
     if directions:

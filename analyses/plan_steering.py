@@ -343,7 +343,7 @@ def plot_plan_steering(dataset: xr.Dataset) -> Figure:
             axes[1].set_xscale("log", base=2)
         axes[1].set_xticks(dataset.alpha.values, [f"{a:g}" for a in dataset.alpha.values])
         axes[1].set_xticks([], minor=True)
-        axes[1].set_xlabel("α")
+        axes[1].set_xlabel("strength α")
         axes[1].set_title(f"b   {site}", loc="left")
         attrs = dataset.attrs
         figure.suptitle(

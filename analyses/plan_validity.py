@@ -249,7 +249,7 @@ def plot_plan_validity(
             len(concepts),
             len(measures),
             width="text",
-            height=0.9 + 1.6 * len(concepts),
+            height=0.9 + 2.0 * len(concepts),
             squeeze=False,
             sharex=True,
         )

@@ -103,6 +103,12 @@ def left_out(concepts: Iterable[tuple[Concept, Concept]]) -> str:
     return "; ".join(parts)
 
 
+def left_out_by_concept(words: str) -> dict[str, tuple[str, ...]]:
+    """Return what `left_out` put into words: name of the concept → classes left out."""
+    parts = (part.split(": ", 1) for part in words.split("; ") if part)
+    return {concept: tuple(classes.split(", ")) for concept, classes in parts}
+
+
 def concept_name(concept: str | Concept) -> str:
     """Return the name under which a concept's results are filed."""
     return concept if isinstance(concept, str) else concept.name

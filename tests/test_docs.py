@@ -21,6 +21,7 @@ PAGES = (
     "patching",
     "steering",
     "paper-figures",
+    "doors",
     "own-model",
     "command-line",
 )

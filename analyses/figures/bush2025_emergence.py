@@ -58,14 +58,14 @@ def compare(dataset: xr.Dataset, theirs: list[Published]) -> list[Row]:
         cell = dataset.sel(concept=concept, measure="macro_f1", statistic="spearman")
         numbers = [float(cell[f"correlation{end}"]) for end in ("", "_low", "_high")]
         words = f"gain with macro-F1 of {concept}, over checkpoints"
-        k = int(dataset.attrs["n_checkpoints"])
+        k = int(dataset.n_asked.sel(concept=concept))
         rows.append(Row(None, "Spearman's correlation", words, *numbers, n=k, unit="correlation"))
     return rows
 
 
 def draw(dataset: xr.Dataset) -> Figure:
     """Draw gain against macro-F1, a dot per checkpoint, with the range of the published axis."""
-    from analyses.emergence import plot_emergence
+    from analyses.emergence import not_asked_words, plot_emergence
     from interp.style import figure_style, legend_outside
 
     figure = plot_emergence(dataset)
@@ -79,7 +79,10 @@ def draw(dataset: xr.Dataset) -> Figure:
             legend.remove()
         legend_outside(figure, figure.axes, loc="outside lower center", ncols=2)
         n, k = dataset.attrs["n_tasks"], dataset.attrs["n_checkpoints"]
-        caption(figure, dataset, f"{k} checkpoints, n = {n} levels, {dataset.attrs['site']}")
+        about = f"{k} checkpoints, n = {n} levels, {dataset.attrs['site']}, ρ: Spearman's"
+        caption(figure, dataset, about)
+        if note := not_asked_words(dataset):
+            figure.suptitle(f"{figure.get_suptitle()}\n{note}", fontsize=8)
     return figure
 
 

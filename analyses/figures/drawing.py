@@ -77,7 +77,7 @@ def caption(figure: Figure, dataset: xr.Dataset, about: str) -> None:
     if words and "published" not in dataset.dims:
         words = "no published number could be read"
     second = f"\n{words}" if words else ""
-    first = textwrap.fill(f"{dataset.attrs['organism']}: {about}{bands}", 105)
+    first = textwrap.fill(f"{dataset.attrs['organism']}: {about}{bands}", 118)
     figure.suptitle(first + second, fontsize=8)
 
 

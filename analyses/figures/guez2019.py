@@ -85,7 +85,7 @@ def draw_learning(dataset: xr.Dataset) -> Figure:
                 percent(dataset.log_rate),
                 percent(dataset.log_low),
                 percent(dataset.log_high),
-                "ours, training episodes (log)",
+                "ours, training episodes, on their own levels (log)",
                 marker="",
                 linewidth=0.8,
                 color="#56B4E9",
@@ -98,7 +98,7 @@ def draw_learning(dataset: xr.Dataset) -> Figure:
                 *with_ends(cell, "solve_rate", 100),
                 f"ours, {name}, n = {int(cell.n)}",
             )
-        ax.set(ylabel="levels solved (%)", ylim=(0, 101))
+        ax.set(ylabel="levels solved (%)", ylim=(-2, 102))
         steps_axis(ax)
         caption(figure, dataset, "levels solved over training")
         legend_outside(figure, [ax], loc="outside lower center", ncols=2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from analyses.figures.entry import Caution, Setting
@@ -56,16 +57,26 @@ def training_history(setting: Setting, with_log: bool = False) -> xr.Dataset:
         progress=setting.progress,
     )
     log = _log(setting) if with_log else None
-    return dataset if log is None else dataset.merge(log)
+    return dataset if log is None else dataset.merge(_since_the_start(setting, log), join="outer")
+
+
+def _since_the_start(setting: Setting, log: xr.Dataset) -> xr.Dataset:
+    """Let the log of a training that went on from another count from the start of the first.
+
+    Its card counts all steps, its log those of the last training alone.
+    """
+    recipe = setting.home / "recipe.json" if setting.home is not None else None
+    total = setting.organism.card.training_steps
+    if not total or recipe is None or not recipe.is_file():
+        return log
+    if not json.loads(recipe.read_text(encoding="utf-8")).get("start_from"):
+        return log
+    before = max(int(total) - int(log.log_step.values[-1]), 0)
+    return log.assign_coords(log_step=log.log_step + before)
 
 
 def _log(setting: Setting) -> xr.Dataset | None:
     from analyses.training_curve import training_log
 
     path = None if setting.home is None else setting.home / "log.jsonl"
-    if path is None or not path.is_file():
-        return None
-    log = training_log(path)
-    # A log counts from the start of its own run, which may have begun from another organism.
-    before = setting.organism.card.training_steps - int(log.log_step.values[-1])
-    return log.assign_coords(log_step=log.log_step + max(before, 0))
+    return training_log(path) if path is not None and path.is_file() else None

@@ -99,6 +99,10 @@ def compare_sets(dataset: xr.Dataset, theirs: list[Published]) -> list[Row]:
     return rows
 
 
+FAR_BELOW = 30
+"""Points below all else at which a control is written out: drawn, it would flatten the others."""
+
+
 def draw_sets(dataset: xr.Dataset) -> Figure:
     """Draw success against thinking steps, a panel for each of our sets, theirs in grey."""
     from interp.style import figure_style, legend_outside, line_with_interval, subplots
@@ -113,19 +117,24 @@ def draw_sets(dataset: xr.Dataset) -> Figure:
             for order, network in enumerate(NETWORKS.values()):
                 rows = choose(theirs, network=network, set=shown)
                 published_line(ax, rows, network if same else f"{network}, {shown}", order)
-            for source in dataset.source.values:
+            drawn = [row.value for row in choose(theirs, set=shown)]
+            drawn += [row.low for row in choose(theirs, set=shown) if row.low is not None]
+            below = ""
+            for source in dataset.source.values:  # the trained one first
                 cell = dataset.sel(set=label, source=source).dropna(
                     "thinking", subset=["solve_rate"]
                 )
+                rate, low, high = with_ends(cell, "solve_rate", 100)
+                if source != "trained" and len(high) and high.max() < min(drawn) - FAR_BELOW:
+                    below += f"\n{source} (not drawn): at most {rate.max():.0f} %"
+                    continue
+                drawn += [*low]
                 line_with_interval(
-                    ax,
-                    cell.thinking,
-                    *with_ends(cell, "solve_rate", 100),
-                    f"ours, {source}",
-                    source=str(source),
+                    ax, cell.thinking, rate, low, high, f"ours, {source}", source=str(source)
                 )
-            ax.set_title(f"{label}, n = {int(dataset.n.sel(set=label)):,}", loc="left")
-            ax.set(xlabel="thinking steps", ylim=(0, None))
+            ax.set_title(f"{label}, n = {int(dataset.n.sel(set=label)):,}{below}", loc="left")
+            ax.set_xlabel("thinking steps")
+            ax.set_ylim(max(min(drawn, default=0) - 3, -2) if below else -2, 102)
         axes[0, 0].set_ylabel("levels solved (%)")
         caption(figure, dataset, "success against thinking steps")
         legend_outside(figure, list(axes[0]), loc="outside lower center", ncols=3)

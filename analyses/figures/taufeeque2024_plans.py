@@ -73,7 +73,7 @@ def compare_cycles(dataset: xr.Dataset, theirs: list[Published]) -> list[Row]:
 def draw_cycles(dataset: xr.Dataset) -> Figure:
     """Draw where cycles begin, how many thinking leaves and removes, what follows a replaced one."""
     from analyses.pacing import plot_pacing
-    from interp.style import figure_style, legend_outside, line_with_interval
+    from interp.style import figure_style, label_panel, legend_outside, line_with_interval
 
     figure = plot_pacing(dataset)
     with figure_style():
@@ -92,19 +92,13 @@ def draw_cycles(dataset: xr.Dataset) -> Figure:
         )
         rows = published_in(dataset)
         for row in rows:
-            ax.axhline(row.value, color="0.35", linestyle="--", linewidth=1)
             words = f"published, {row.verification}; thinking steps not stated"
-            ax.annotate(
-                words,
-                (0.98, row.value),
-                xycoords=("axes fraction", "data"),
-                va="bottom",
-                ha="right",
-            )
+            ax.axhline(row.value, color="0.35", linestyle="--", linewidth=1, label=words)
         ax.axhline(0, color="0.6", linewidth=0.8, zorder=0)
         ax.set(xlabel="thinking steps before the first move", ylabel="early cycles removed (%)")
         ax.set_xticks(dataset.thinking.values)
-        ax.set_ylim(top=105)
+        ax.set_ylim(top=112)
+        label_panel(ax, "d")
         ax.set_xlim(0, dataset.thinking.values[-1] + 0.5)
         for legend in figure.legends:
             legend.remove()

@@ -77,7 +77,7 @@ def _best(dataset: xr.Dataset, concept: str, term: str) -> xr.Dataset | None:
 
 def draw(dataset: xr.Dataset) -> Figure:
     """Draw AUC against steps ahead, with their bounds as strokes over the steps they hold for."""
-    from analyses.plan_horizon import plot_plan_horizon
+    from analyses.plan_horizon import legend_of_the_rest, plot_plan_horizon
     from interp.style import figure_style
 
     figure = plot_plan_horizon(dataset)
@@ -100,9 +100,9 @@ def draw(dataset: xr.Dataset) -> Figure:
                 linewidth=1.2,
                 label=words,
             )
-            ax.legend(loc="lower left", fontsize=5.5)
         n = int(dataset.n_levels.min())
-        about = f"channels and probes, n = {n} held-out levels; dotted untrained, dashed shuffled"
+        legend_of_the_rest(figure)
+        about = f"channels and probes, n = {n} held-out levels, * beats all controls"
         caption(figure, dataset, about)
     return figure
 

@@ -113,6 +113,54 @@ def test_kept_by_netcdf_and_drawn(tmp_path):
     assert "points" in scatter.get_ylabel() and "training" in course.get_xlabel()
 
 
+def of_fewer_classes(f1s, gains, fewer: dict[int, str]):
+    """As `together`, with classes left out at some checkpoints."""
+    read = {s: probes(f1) for s, f1 in zip(STEPS, f1s, strict=True)}
+    for step, words in fewer.items():
+        read[step].attrs["classes_left_out"] = words
+    thought = {s: thinking(0.3, gain) for s, gain in zip(STEPS, gains, strict=True)}
+    return correlate(read, thought, n_bootstrap=300)
+
+
+def test_scores_over_other_classes_are_not_asked():
+    # With two classes left of five, an early probe scores 0.9 for nothing.
+    f1s = np.r_[0.9, 0.9, GROWS[2:]]
+    result = of_fewer_classes(f1s, GAINS, dict.fromkeys(STEPS[:2], "plan: up, down, left"))
+    alone = together(GROWS[2:], GAINS[2:], np.full(6, 0.3))
+    for name in ("macro_f1", "margin"):
+        for end in ("", "_low", "_high"):
+            values = result[name + end].sel(concept="plan").values
+            assert np.isnan(values[:2]).all() and np.isfinite(values[2:]).all()
+    assert result.n_asked.values.tolist() == [6] and result.found.values.all()
+    xr.testing.assert_allclose(
+        result[["correlation", "p_value"]].drop_attrs(),
+        alone[["correlation", "p_value"]].drop_attrs(),
+    )
+    assert result.attrs["not_asked"] == "plan: 10, 20" and not alone.attrs["not_asked"]
+    figure = plot_emergence(result)
+    assert "not asked" in figure.get_suptitle() and "10, 20" in figure.get_suptitle()
+    dots = [line for line in figure.axes[1].get_lines() if line.get_marker() == "o"]
+    assert len(dots) == 6 and figure.axes[1].get_xlim()[1] < 0.9
+
+
+def test_classes_left_out_alike_or_of_another_concept_compare():
+    alike = of_fewer_classes(GROWS, GAINS, dict.fromkeys(STEPS, "plan: up"))
+    other = of_fewer_classes(GROWS, GAINS, {STEPS[0]: "another: up, down"})
+    for result in (alike, other):
+        assert result.n_asked.values.tolist() == [8] and not result.attrs["not_asked"]
+
+
+def test_too_few_comparable_checkpoints_have_no_correlation(tmp_path):
+    # The last checkpoint's classes set the standard, here those of three checkpoints.
+    result = of_fewer_classes(GROWS, GAINS, dict.fromkeys(STEPS[5:], "plan: up"))
+    assert result.n_asked.values.tolist() == [3] and not result.found.any()
+    assert np.isnan(result.correlation).all() and np.isnan(result.p_value).all()
+    assert result.attrs["not_asked"] == "plan: 10, 20, 30, 40, 50"
+    result.to_netcdf(tmp_path / "emergence.nc")
+    scatter = plot_emergence(xr.load_dataset(tmp_path / "emergence.nc")).axes[1]
+    assert "too few" in scatter.get_title(loc="left")
+
+
 class Checkpoint:
     state_sites = ["bottom", "top"]
 

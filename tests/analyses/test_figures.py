@@ -9,6 +9,8 @@ import json
 import os
 from importlib import import_module
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -368,6 +370,20 @@ def test_the_dataset_draws_the_figure_again_with_the_published_numbers(made):
     assert dataset.attrs["verdict"].startswith("Not found")
 
 
+def test_a_control_far_below_is_written_out_and_ours_never(made):
+    entry = find_figure("taufeeque2024-thinking-steps")
+    dataset = xr.load_dataset(made.dataset)
+    for name in ("solve_rate", "solve_rate_low", "solve_rate_high"):
+        dataset[name] = xr.where(dataset.source == "trained", 0.9, 0.1).broadcast_like(
+            dataset[name]
+        )
+    [ax] = entry.draw(dataset).axes
+    labels = ax.get_legend_handles_labels()[1]
+    assert "ours, trained" in labels and "ours, untrained" not in labels
+    assert "untrained (not drawn): at most 10 %" in ax.get_title(loc="left")
+    assert 10 < ax.get_ylim()[0] < 90
+
+
 def test_the_log_and_the_untrained_network_are_on_the_learning_curve(folder, tmp_path):
     made = reproduce("guez2019-learning-curve", folder, tmp_path, n=2, progress=False)
     dataset = xr.load_dataset(made.dataset)
@@ -379,6 +395,19 @@ def test_the_log_and_the_untrained_network_are_on_the_learning_curve(folder, tmp
     figure = find_figure("guez2019-learning-curve").draw(dataset)
     labels = figure.axes[0].get_legend_handles_labels()[1]
     assert any("log" in label for label in labels) and any("n = 2" in label for label in labels)
+
+
+@pytest.mark.parametrize(("start_from", "first"), [("another", 8000), (None, 1000)])
+def test_the_log_of_a_continued_training_counts_from_the_first_start(tmp_path, start_from, first):
+    from analyses.figures.history import _since_the_start
+
+    (tmp_path / "recipe.json").write_text(json.dumps({"start_from": start_from}))
+    card = SimpleNamespace(training_steps=9000)  # the last 2000 of them are in the log
+    setting: Any = SimpleNamespace(home=tmp_path, organism=SimpleNamespace(card=card))
+    log = xr.Dataset({"log_rate": ("log_step", [0.1, 0.5])}, {"log_step": [1000, 2000]})
+    counted = _since_the_start(setting, log)
+    assert counted.log_step.values.tolist() == [first, first + 1000]
+    assert counted.log_rate.values.tolist() == [0.1, 0.5]
 
 
 def test_the_command_prints_conditions_and_files(folder, tmp_path, capsys):
@@ -578,6 +607,7 @@ def test_emergence_quotes_the_range_of_an_axis_as_no_result():
         {
             **{f"gain{end}": steps for end in ("", "_low", "_high")},
             **{f"correlation{end}": (cell, [[[0.4]]]) for end in ("", "_low", "_high")},
+            "n_asked": ("concept", [2]),
         },
         {
             "checkpoint": [1, 2, 3],
@@ -592,6 +622,7 @@ def test_emergence_quotes_the_range_of_an_axis_as_no_result():
     assert [row["published"] is not None for row in rows] == [False, True, False, False]
     assert not any(row["comparable"] for row in rows)
     assert "axis" in rows[1]["why_not"][0]
+    assert [row["ours"]["n"] for row in rows] == [50, 50, 50, 2]
 
 
 def test_the_papers_path_channels_are_as_many_as_its_table_says():

@@ -1,8 +1,5 @@
 """Success over training, by hand."""
 
-import json
-from types import SimpleNamespace
-
 import pytest
 
 from analyses.training_curve import plot_training_curve, training_curve, training_log
@@ -68,14 +65,3 @@ def test_the_figure_draws_the_dataset():
     rate = figure.axes[0]
     assert rate.get_lines()[0].get_ydata() == pytest.approx([0, 80])
     assert "n = 50" in rate.get_title(loc="left") and "%" in rate.get_ylabel()
-
-
-def test_a_log_is_shifted_to_where_its_run_began(tmp_path):
-    from analyses.figures.history import _log
-
-    rows = [{"steps": steps, "episodes": 10, "solved": 0.5} for steps in (100, 200)]
-    (tmp_path / "log.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    for trained_for, expected in ((0, [100, 200]), (200, [100, 200]), (900, [800, 900])):
-        card = SimpleNamespace(training_steps=trained_for)
-        setting = SimpleNamespace(home=tmp_path, organism=SimpleNamespace(card=card))
-        assert _log(setting).log_step.values.tolist() == expected

@@ -90,6 +90,17 @@ RECIPES: dict[str, Recipe] = {
         summary=_SMALL_SUMMARY,
         limits=_SMALL_LIMITS,
     ),
+    "sokoban-drc-small-v2": ImitationRecipe(
+        network=_small_drc(3, 3),
+        imitation=ImitationConfig(
+            total_steps=8_000_000, learning_rate=1e-3, follow_fraction=0.25, seed=2
+        ),
+        curriculum=(Stage(8_000_000, ((2, 0.1), (_REAL, 0.9))),),
+        start_from="sokoban-drc-small-v1",
+        give_up=0.2,
+        summary=_SMALL_SUMMARY,
+        limits=_SMALL_LIMITS,
+    ),
     "sokoban-drc11-small": ImitationRecipe(
         network=_small_drc(1, 1),
         imitation=_SMALL_IMITATION,
