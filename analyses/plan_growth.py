@@ -143,7 +143,7 @@ def plan_growth(
 
 def plot_plan_growth(dataset: xr.Dataset, site: str | None = None) -> Figure:
     """Draw how much of each part of the path is decoded at every tick, and the orders beside it."""
-    from interp.style import bars_with_intervals, colours, figure_style, subplots
+    from interp.style import bars_with_intervals, colours, figure_style, legend_outside, subplots
 
     if site is None:
         last = dataset.share_decoded.sel(source="trained").isel(deliberation=-1)
@@ -151,7 +151,7 @@ def plot_plan_growth(dataset: xr.Dataset, site: str | None = None) -> Figure:
     concepts, sources = list(dataset.concept.values), [str(s) for s in dataset.source.values]
     with figure_style():
         figure, axes = subplots(
-            len(concepts), 2, width="text", height=0.7 + 1.9 * len(concepts), squeeze=False
+            len(concepts), 2, width="text", height=1.1 + 1.9 * len(concepts), squeeze=False
         )
         for row, concept in enumerate(concepts):
             cell = dataset.sel(concept=concept, site=site)
@@ -175,7 +175,6 @@ def plot_plan_growth(dataset: xr.Dataset, site: str | None = None) -> Figure:
             ax.set_ylim(bottom=0)
             ax.set_ylabel("squares decoded (%)")
             ax.set_title(f"{'abcdefgh'[2 * row]}   {words}, trained", loc="left")
-            ax.legend(loc="best", fontsize=6)
             ax = axes[row, 1]
             bars_with_intervals(
                 ax,
@@ -201,7 +200,7 @@ def plot_plan_growth(dataset: xr.Dataset, site: str | None = None) -> Figure:
             ax.axhline(0, color="0.4", linewidth=0.8)
             ax.set_ylabel("order of decoding (tau)")
             ax.set_title(f"{'abcdefgh'[2 * row + 1]}   {words}", loc="left")
-            ax.legend(loc="best", fontsize=6)
+        legend_outside(figure, axes, loc="outside lower center", ncols=4)
         n, share = int(dataset.n_levels.min()), 100 * dataset.attrs["confidence"]
         figure.suptitle(
             f"{dataset.attrs['organism']}, {site}: when the taken path is decoded\n"
