@@ -25,6 +25,7 @@ import numpy as np
 from interp.errors import LevelError
 from organisms.doors.mazes import Maze, Mazes, check_maze
 from organisms.doors.objects import COLOUR_OF, GAMES, KIND_OF, N_CODES
+from organisms.task_files import read_task_text
 
 KIND_LETTERS = "DBGKTC"
 COLOUR_LETTERS = "rbgy"
@@ -99,15 +100,7 @@ def read_mazes(path: str | os.PathLike, prefix: str | None = None) -> Mazes:
     LevelError
         If there is no such file, it is not UTF-8 text, or a maze in it is malformed.
     """
-    path = Path(path)
-    try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise LevelError(f"not UTF-8 text (byte {error.start})", str(path)) from error
-    except OSError as error:
-        reason = error.strerror or type(error).__name__
-        raise LevelError(f"cannot be read: {reason}", str(path)) from error
-    return parse_mazes(text, str(path), prefix)
+    return parse_mazes(read_task_text(path), str(path), prefix)
 
 
 def _blocks(text: str, source: str | None) -> Iterator[tuple[str, list[str], int]]:

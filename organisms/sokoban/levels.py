@@ -12,6 +12,7 @@ import numpy as np
 from interp.errors import InputError, LevelError
 from organisms.sokoban.observations import Tile, check_tiles
 from organisms.sokoban.xsb import CHARACTERS, blocks, check_board, tiles_of
+from organisms.task_files import read_task_text
 
 _CHARACTER_OF = np.frombuffer(CHARACTERS.encode(), np.uint8)
 
@@ -339,12 +340,4 @@ def read_levels(path: str | Path, prefix: str | None = None) -> Levels:
     LevelError
         If there is no such file, it is not UTF-8 text, or a level in it is malformed.
     """
-    path = Path(path)
-    try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise LevelError(f"not UTF-8 text (byte {error.start})", str(path)) from error
-    except OSError as error:
-        reason = error.strerror or type(error).__name__
-        raise LevelError(f"cannot be read: {reason}", str(path)) from error
-    return parse_levels(text, str(path), prefix)
+    return parse_levels(read_task_text(path), str(path), prefix)
