@@ -10,12 +10,11 @@ import numpy as np
 import xarray as xr
 
 from analyses.plan_writing import (
-    Directions,
     fitted_directions,
     given_directions,
     written_plan,
 )
-from analyses.verdict import ALPHA, add_verdict, best_cell
+from analyses.verdict import add_verdict, best_cell
 from interp.errors import InputError, check_integer
 
 if TYPE_CHECKING:
@@ -352,6 +351,3 @@ def plot_plan_steering(dataset: xr.Dataset) -> Figure:
         )
         legend_outside(figure, axes, loc="outside lower center", ncols=5)
     return figure
-
-
-__all__ = ["ALPHA", "Directions", "plan_steering", "plot_plan_steering"]
