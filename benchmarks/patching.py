@@ -52,7 +52,7 @@ class Setting:
     def __init__(self, steps: int, examples: int):
         import torch
 
-        from organisms.sokoban.drc import DRC
+        from organisms.networks.drc import DRC
 
         self.network = DRC(seed=0).requires_grad_(False)
         rng = np.random.default_rng(0)

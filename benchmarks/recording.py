@@ -46,8 +46,9 @@ print(time.perf_counter() - start)
 
 def make_organism(max_steps: int) -> Any:
     from organisms.card import Card
-    from organisms.sokoban.drc import DRC
-    from organisms.sokoban.organism import SokobanOrganism, network_record
+    from organisms.networks.build import network_record
+    from organisms.networks.drc import DRC
+    from organisms.sokoban.organism import SokobanOrganism
 
     network = DRC()
     card = Card(

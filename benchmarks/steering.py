@@ -29,8 +29,9 @@ LIMIT = 1.3
 
 def make_organism(max_steps: int) -> Any:
     from organisms.card import Card
-    from organisms.sokoban.drc import DRC
-    from organisms.sokoban.organism import SokobanOrganism, network_record
+    from organisms.networks.build import network_record
+    from organisms.networks.drc import DRC
+    from organisms.sokoban.organism import SokobanOrganism
 
     network = DRC()
     card = Card(

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from organisms.base import Organism
 
 FAMILIES = {"sokoban": "organisms.sokoban.organism"}
-"""Family → the module that has ``from_card(card, weights_path)``, ``from_released(folder, name)``,
-``released_names()``, ``fetch_released(name)`` and ``family_concepts()``."""
+"""Family → the module that has ``from_card(card, weights_path)``, ``family_concepts()`` and
+``family_recipes()``; and, where agents of others were released, ``from_released(folder, name)``,
+``released_names()`` and ``fetch_released(name)``."""
 
 
 def names() -> list[str]:
@@ -142,6 +143,11 @@ def family_concepts(family: str) -> Mapping[str, Concept]:
     return import_module(FAMILIES[family]).family_concepts()
 
 
+def families() -> list[Any]:
+    """Return the modules of all families."""
+    return [import_module(module) for module in FAMILIES.values()]
+
+
 def split_checkpoint(name: str) -> tuple[str, int | None]:
     """Split ``NAME@STEPS``; a folder that is called so stays whole."""
     base, _, steps = name.rpartition("@")
@@ -181,5 +187,5 @@ def _released() -> dict[str, str]:
     return {
         name: family
         for family, module in FAMILIES.items()
-        for name in import_module(module).released_names()
+        for name in getattr(import_module(module), "released_names", list)()
     }

@@ -229,7 +229,7 @@ class Train(Command):
     """Train an organism by a recipe; weights, log and state to resume from go to a folder."""
 
     recipe: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RECIPE")]
-    """Name of a recipe (organisms/sokoban/recipes/table.py)."""
+    """Name of a recipe (organisms/sokoban/recipes/table.py, organisms/doors/recipes.py)."""
     out: Path
     """Folder for weights, log and the state to resume from."""
     seed: OptionalInt = None

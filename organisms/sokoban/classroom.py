@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,6 +9,7 @@ import numpy as np
 from organisms.sokoban.levels import Levels
 from organisms.sokoban.oracle import OraclePool
 from organisms.sokoban.practice import LevelPool
+from organisms.training.task_pool import Draw
 
 
 class SokobanClassroom(LevelPool):
@@ -18,7 +18,7 @@ class SokobanClassroom(LevelPool):
     Parameters
     ----------
     draw
-        Called with a count and a generator; returns that many new levels, all of one board shape.
+        Where levels come from.
     give_up
         Probability, at every step, that an episode out of reach of its goal ends there: such
         states carry no label for the policy.
@@ -28,7 +28,7 @@ class SokobanClassroom(LevelPool):
 
     def __init__(
         self,
-        draw: Callable[[int, np.random.Generator], Levels],
+        draw: Draw,
         *,
         give_up: float = 0.0,
         **options: Any,
@@ -36,9 +36,10 @@ class SokobanClassroom(LevelPool):
         self._give_up = give_up
         super().__init__(draw, **options)
 
-    def _take(self, levels: Levels) -> None:
-        self.pool = OraclePool.build(levels)
-        super()._take(levels)
+    def take(self, tasks: Levels) -> None:
+        """Solve these levels, and start all episodes anew on them."""
+        self.pool = OraclePool.build(tasks)
+        super().take(tasks)
         self._dead = np.zeros(len(self.world), bool)
 
     def labels(self) -> tuple[np.ndarray, np.ndarray]:

@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from interp.errors import CheckpointError, InputError, UnknownNameError
 from interp.hooks import HookedNetwork
-from organisms.base import Organism
 from organisms.card import Card
+from organisms.networks.build import load_network, network_record
+from organisms.networks.organism import GridOrganism
 from organisms.sokoban import conditions as conditions  # registers them
-from organisms.sokoban.drc import DRC, DRCConfig
 from organisms.sokoban.environment import BUSH_REWARDS, RELEASED_REWARDS, SokobanWorld
 from organisms.sokoban.levels import Levels
-from organisms.sokoban.resnet import ResNet, ResNetConfig
 from organisms.sokoban.task_sets import find_levels
 
 if TYPE_CHECKING:
@@ -25,12 +24,12 @@ if TYPE_CHECKING:
     from organisms.counterfactual_pairs import CounterfactualPairs
     from organisms.plans import Plans
     from organisms.steering_tasks import ActionRewrites, SteeringTasks
+    from organisms.training.recipe import Recipe
 
-NETWORKS: dict[str, tuple[type, type]] = {"drc": (DRC, DRCConfig), "resnet": (ResNet, ResNetConfig)}
 REWARDS = {"released": RELEASED_REWARDS, "bush": BUSH_REWARDS}
 
 
-class SokobanOrganism(Organism):
+class SokobanOrganism(GridOrganism):
     """A network that plays Sokoban.
 
     Parameters
@@ -42,12 +41,9 @@ class SokobanOrganism(Organism):
         generated levels) and ``noop``; all have defaults.
     """
 
-    network: Any
-
     def __init__(self, network: HookedNetwork, card: Card):
         super().__init__(network, card)
         config = self.network.config
-        self.observation_dims = tuple(config.observation_dims)
         options = dict(card.world)
         rewards = options.pop("rewards", "released")
         if rewards not in REWARDS:
@@ -81,7 +77,7 @@ class SokobanOrganism(Organism):
         >>> organisms.load("sokoban-drc-small-v1").tasks("test", 3).ids[0]
         'generated-10x10-b2-s0-test/0'
         """
-        board = tuple(self.network.config.board)
+        board = self.board
         return find_levels(split, n, seed, size=board, n_boxes=self.n_boxes)
 
     def world(self, tasks: Levels, **options: Any) -> SokobanWorld:
@@ -106,11 +102,6 @@ class SokobanOrganism(Organism):
     def concepts(self) -> Mapping[str, Concept]:
         """Labels that can be computed on a recorded run; see `organisms.sokoban.concepts`."""
         return family_concepts()
-
-    @property
-    def state_sites(self) -> list[str]:
-        """The sites an analysis looks at by default: the recurrent state, or the blocks' outputs."""
-        return list(self.network.state_sites)
 
     @property
     def plans(self) -> Plans:
@@ -138,12 +129,6 @@ class SokobanOrganism(Organism):
             name: (int(y), int(x)) for name, y, x in zip(ACTION_NAMES, STEP_Y, STEP_X, strict=True)
         }
 
-    def kernels(self) -> Mapping[tuple[str, str], xr.DataArray]:
-        """Return the network's convolutions; see `organisms.sokoban.convolutions`."""
-        from organisms.sokoban.convolutions import convolutions
-
-        return convolutions(self.network)
-
     def task_features(self, tasks: Levels) -> Mapping[str, Any]:
         """Return of each level its rows, columns (before any padding) and boxes (``goals``)."""
         rows, columns = tasks.shapes.T
@@ -162,7 +147,7 @@ class SokobanOrganism(Organism):
         """
         from organisms.sokoban.boards import on_board, resized
 
-        board = tuple(self.network.config.board)
+        board = self.board
         height, width = (int(size) for size in tasks.shapes.max(axis=0))
         if height <= board[0] and width <= board[1]:
             return self, on_board(tasks, board)
@@ -184,11 +169,6 @@ class SokobanOrganism(Organism):
 
         return KINDS
 
-    @property
-    def steering_sites(self) -> list[str]:
-        """The sites a plan is written to by default: the layers' cell states, if there are any."""
-        return [site for site in self.state_sites if site.endswith(".c")] or self.state_sites
-
     def counterfactuals(self, kind: str, n: int, seed: int = 0) -> CounterfactualPairs:
         """Return pairs of levels; see `organisms.sokoban.counterfactuals.level_pairs`.
 
@@ -199,7 +179,7 @@ class SokobanOrganism(Organism):
         """
         from organisms.sokoban.counterfactuals import level_pairs
 
-        board = tuple(self.network.config.board)
+        board = self.board
         n_actions = int(self.network.n_actions)
         return level_pairs(kind, n, seed, size=board, n_boxes=self.n_boxes, n_actions=n_actions)
 
@@ -213,7 +193,7 @@ class SokobanOrganism(Organism):
         """
         from organisms.sokoban.steering import shortcut_tasks
 
-        board = tuple(self.network.config.board)
+        board = self.board
         return shortcut_tasks(kind, n, seed, size=board, n_boxes=min(self.n_boxes, 2))
 
     def action_rewrites(self, run: xr.Dataset, step: int) -> ActionRewrites:
@@ -240,35 +220,6 @@ class SokobanOrganism(Organism):
 
         return draw_episode(episode)
 
-    def _build_network(self, seed: int) -> HookedNetwork:
-        return type(self.network)(self.network.config, seed=seed)
-
-
-def build_network(record: Mapping[str, Any], seed: int = 0, source: str = "card") -> HookedNetwork:
-    """Build a network from ``{"kind": "drc" | "resnet", **configuration}``.
-
-    Raises
-    ------
-    CheckpointError
-        If the kind or the configuration is malformed.
-    """
-    options = dict(record)
-    kind = options.pop("kind", None)
-    if kind not in NETWORKS:
-        raise CheckpointError(f"{source}: network kind {kind!r}; known: {sorted(NETWORKS)}.")
-    network, config = NETWORKS[kind]
-    try:
-        configuration = config.from_dict(options)
-    except (InputError, UnknownNameError, TypeError) as error:
-        raise CheckpointError(f"{source}: malformed configuration of a {kind}: {error}") from None
-    return network(configuration, seed=seed)
-
-
-def network_record(network: Any) -> dict[str, Any]:
-    """Return what `build_network` builds the network from."""
-    kind = next(kind for kind, (cls, _) in NETWORKS.items() if isinstance(network, cls))
-    return {"kind": kind, **network.config.to_dict()}
-
 
 def from_card(card: Card, weights: Path) -> SokobanOrganism:
     """Build an organism from its card and safetensors weights.
@@ -278,20 +229,7 @@ def from_card(card: Card, weights: Path) -> SokobanOrganism:
     CheckpointError
         If the weights are truncated, not finite, or do not fit the network.
     """
-    from safetensors.torch import load_file
-
-    network = build_network(card.network, source=card.name)
-    try:
-        state = load_file(weights)
-    except Exception as error:
-        raise CheckpointError(f"{weights}: not a readable safetensors file ({error}).") from error
-    for name, tensor in state.items():
-        if not tensor.float().isfinite().all():
-            raise CheckpointError(f"{weights}: {name!r} has values that are not finite.")
-    try:
-        network.load_state_dict({name: tensor.float() for name, tensor in state.items()})
-    except RuntimeError as error:
-        raise CheckpointError(f"{weights} does not fit the card's network: {error}") from None
+    network = load_network(card.network, weights, card.name)
     try:
         return SokobanOrganism(network, card)
     except (TypeError, ValueError) as error:
@@ -303,6 +241,13 @@ def family_concepts() -> Mapping[str, Concept]:
     from organisms.sokoban.concepts import CONCEPTS
 
     return CONCEPTS
+
+
+def family_recipes() -> Mapping[str, Recipe]:
+    """Return the recipes that the family's organisms are trained by, by name."""
+    from organisms.sokoban.recipes import RECIPES
+
+    return RECIPES
 
 
 def family_plans() -> Plans:

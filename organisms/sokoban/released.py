@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from interp.errors import CheckpointError
+from organisms.networks.config import DRCConfig, ResNetConfig
 from organisms.sokoban.flax_msgpack import read_flax_msgpack
-from organisms.sokoban.network_config import DRCConfig, ResNetConfig
 from organisms.sokoban.released_config import network_config, read_config
 from organisms.sokoban.released_files import RELEASED_RUNS, ReleasedRun, fetch_released
 
 if TYPE_CHECKING:
-    from organisms.sokoban.drc import DRC
-    from organisms.sokoban.resnet import ResNet
+    from organisms.networks.drc import DRC
+    from organisms.networks.resnet import ResNet
 
 __all__ = ["RELEASED_RUNS", "ReleasedRun", "fetch_released", "is_released", "load_released"]
 
@@ -73,8 +73,8 @@ def load_released(folder: str | Path) -> tuple[DRC | ResNet, dict[str, Any]]:
     less than 1e-5, and so do logits and values over a 12-step run. Over that run c, which grows to
     18, drifts apart by up to 3e-5: float32 rounding of both; in float64 it is 2e-5 from JAX's.
     """
-    from organisms.sokoban.drc import DRC
-    from organisms.sokoban.resnet import ResNet
+    from organisms.networks.drc import DRC
+    from organisms.networks.resnet import ResNet
 
     folder = Path(folder)
     model_path, config_path = folder / "model", folder / "cfg.json"

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from interp.errors import CheckpointError, MesascopeError, UnknownNameError
-from organisms.sokoban.network_config import ConvConfig, DRCConfig, ResNetConfig, positive
+from organisms.networks.config import ConvConfig, DRCConfig, ResNetConfig, positive
 
 _DRC, _RESNET = "cleanba.convlstm:ConvLSTMConfig", "cleanba.network:GuezResNetConfig"
 _ABSENT = object()

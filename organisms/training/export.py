@@ -18,6 +18,7 @@ from interp.errors import CheckpointError, InputError
 from organisms.assets import file_sha256
 from organisms.card import checkpoint_file
 from organisms.training.checkpoints import find_weights, load_training_state, save_weights
+from organisms.training.recipe import find_recipe
 
 STATE = "state.safetensors"
 
@@ -70,13 +71,11 @@ def export_organism(
     InputError
         If the run is of another recipe.
     """
-    from organisms.sokoban.recipes import recipe
-
     run, folder = Path(run), Path(folder)
     record = json.loads((run / "recipe.json").read_text(encoding="utf-8"))
     if record.get("name", recipe_name) != recipe_name:
         raise InputError(f"{run} is a run of {record['name']!r}, not of {recipe_name!r}.")
-    chosen = recipe(recipe_name)
+    chosen = find_recipe(recipe_name)
     chosen = chosen.seeded(record.get(chosen.method, {}).get("seed", chosen.seed))
     network = chosen.new_network()
     counters, _ = load_training_state(run / STATE, network)

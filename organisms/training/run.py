@@ -12,6 +12,7 @@ from interp.errors import InputError
 from organisms.training.checkpoints import save_weights, weights_name
 from organisms.training.export import STATE, export_organism
 from organisms.training.loop import train
+from organisms.training.recipe import find_recipe
 from organisms.training.trainer import Trainer
 
 LOG_EVERY = 20
@@ -34,7 +35,7 @@ def train_recipe(
     Parameters
     ----------
     name
-        See `organisms.sokoban.recipes.RECIPES`.
+        See `organisms.training.recipe.all_recipes`.
     out
         Folder for ``state.safetensors`` (to resume from), ``log.jsonl`` (one row per `every`
         updates; seconds count from the start or the last resumption), ``recipe.json``,
@@ -65,9 +66,7 @@ def train_recipe(
     InputError
         If `out` holds a run and `resume` is False, or a run of another recipe.
     """
-    from organisms.sokoban.recipes import recipe
-
-    chosen = recipe(name) if seed is None else recipe(name).seeded(seed)
+    chosen = find_recipe(name) if seed is None else find_recipe(name).seeded(seed)
     out = Path(out)
     state = out / STATE
     if state.exists() and not resume:

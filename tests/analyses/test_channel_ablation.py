@@ -14,7 +14,7 @@ from analyses.study import write_netcdf
 from interp.errors import InputError, UnknownNameError
 from interp.hooks import HookedNetwork, SitePoint
 from interp.organism import NetworkOutput, Transition
-from organisms.sokoban.drc import DRC, ConvConfig, DRCConfig
+from organisms.networks.drc import DRC, ConvConfig, DRCConfig
 
 STEPS = 5
 

@@ -88,7 +88,7 @@ def test_an_organism_that_ignores_its_state_is_not_steered(onto):
 
 def test_an_untrained_network_is_not_steered():
     from organisms.card import Card
-    from organisms.sokoban.drc import DRC, ConvConfig, DRCConfig
+    from organisms.networks.drc import DRC, ConvConfig, DRCConfig
     from organisms.sokoban.organism import SokobanOrganism
 
     network = DRC(DRCConfig(n_layers=1, n_ticks=1, channels=4, encoder=(ConvConfig(4, 3),)))

@@ -9,9 +9,10 @@ from analyses.study import study
 from interp.concepts import Concept
 from interp.errors import InputError, StoreMismatchError, TooFewClassesError
 from organisms.card import Card
-from organisms.sokoban.drc import DRC, DRCConfig
-from organisms.sokoban.network_config import ConvConfig
-from organisms.sokoban.organism import SokobanOrganism, network_record
+from organisms.networks.build import network_record
+from organisms.networks.config import ConvConfig
+from organisms.networks.drc import DRC, DRCConfig
+from organisms.sokoban.organism import SokobanOrganism
 
 CONFIG = DRCConfig.released(
     1, 2, channels=4, encoder=(ConvConfig(4, (3, 3)),), board=(6, 6), mlp_hiddens=(8,)

@@ -32,9 +32,10 @@ from interp.interventions import Intervention
 from organisms.assets import file_sha256
 from organisms.base import Organism
 from organisms.card import Card
-from organisms.sokoban.drc import DRC, ConvConfig, DRCConfig
-from organisms.sokoban.organism import SokobanOrganism, network_record
-from organisms.sokoban.resnet import ResNet, ResNetConfig
+from organisms.networks.build import network_record
+from organisms.networks.drc import DRC, ConvConfig, DRCConfig
+from organisms.networks.resnet import ResNet, ResNetConfig
+from organisms.sokoban.organism import SokobanOrganism
 
 MAX_STEPS = 10
 N_EPISODES = 5

@@ -7,10 +7,10 @@ import torch
 
 import organisms
 from interp.errors import CheckpointError, InputError, UnknownNameError
+from organisms.networks.config import ResNetConfig
+from organisms.networks.drc import DRC
 from organisms.sokoban.classroom import SokobanClassroom
-from organisms.sokoban.drc import DRC
 from organisms.sokoban.levels import parse_levels
-from organisms.sokoban.network_config import ResNetConfig
 from organisms.sokoban.recipes import RECIPES, draw_levels, find_stage
 from organisms.training.checkpoints import find_weights, save_training_state
 from organisms.training.imitation import ImitationTrainer

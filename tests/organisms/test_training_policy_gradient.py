@@ -11,10 +11,10 @@ import organisms
 from analyses.cli import main
 from interp.errors import InputError
 from interp.organism import NetworkOutput
-from organisms.sokoban.drc import DRCConfig
+from organisms.networks.config import ConvConfig
+from organisms.networks.drc import DRCConfig
 from organisms.sokoban.environment import RELEASED_REWARDS
 from organisms.sokoban.levels import parse_levels
-from organisms.sokoban.network_config import ConvConfig
 from organisms.sokoban.practice import SokobanPractice
 from organisms.sokoban.recipes import RECIPES, PolicyGradientRecipe, Stage
 from organisms.training.policy_gradient import (

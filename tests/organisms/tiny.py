@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from organisms.card import Card
-from organisms.sokoban.drc import DRC, DRCConfig
-from organisms.sokoban.network_config import ConvConfig
-from organisms.sokoban.organism import SokobanOrganism, network_record
+from organisms.networks.build import network_record
+from organisms.networks.config import ConvConfig
+from organisms.networks.drc import DRC, DRCConfig
+from organisms.sokoban.organism import SokobanOrganism
 from organisms.sokoban.recipes import ImitationRecipe, Stage
 from organisms.training.imitation import ImitationConfig
 

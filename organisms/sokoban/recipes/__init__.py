@@ -1,6 +1,6 @@
 """How the Sokoban organisms were trained."""
 
-from organisms.sokoban.recipes.base import Recipe
+from organisms.sokoban.recipes.base import SokobanRecipe
 from organisms.sokoban.recipes.curriculum import (
     LevelStream,
     Stage,
@@ -10,17 +10,16 @@ from organisms.sokoban.recipes.curriculum import (
 )
 from organisms.sokoban.recipes.imitation import ImitationRecipe
 from organisms.sokoban.recipes.policy_gradient import PolicyGradientRecipe
-from organisms.sokoban.recipes.table import RECIPES, recipe
+from organisms.sokoban.recipes.table import RECIPES
 
 __all__ = [
     "RECIPES",
     "ImitationRecipe",
     "LevelStream",
     "PolicyGradientRecipe",
-    "Recipe",
+    "SokobanRecipe",
     "Stage",
     "describe_curriculum",
     "draw_levels",
     "find_stage",
-    "recipe",
 ]

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from organisms.sokoban.classroom import SokobanClassroom
-from organisms.sokoban.recipes.base import Recipe
+from organisms.sokoban.recipes.base import SokobanRecipe
 from organisms.sokoban.recipes.curriculum import LevelStream
 from organisms.training.imitation import ImitationConfig, ImitationTrainer
 
 
-@dataclass(frozen=True)
-class ImitationRecipe(Recipe):
+@dataclass(frozen=True, kw_only=True)
+class ImitationRecipe(SokobanRecipe):
     """An organism trained by imitation of the exact solver on its own states.
 
     Parameters
@@ -24,10 +24,10 @@ class ImitationRecipe(Recipe):
     pool_size, lessons
         Of each `SokobanClassroom`: levels solved at a time, and unrolls until they change.
 
-    The other parameters are those of every `Recipe`.
+    The other parameters are those of every `SokobanRecipe`.
     """
 
-    imitation: ImitationConfig = field(kw_only=True)
+    imitation: ImitationConfig
     give_up: float = 0.0
     pool_size: int = 500
     lessons: int = 100

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from organisms.sokoban.practice import SokobanPractice
-from organisms.sokoban.recipes.base import Recipe
+from organisms.sokoban.recipes.base import SokobanRecipe
 from organisms.sokoban.recipes.curriculum import LevelStream
 from organisms.training.policy_gradient import PolicyGradientConfig, PolicyGradientTrainer
 
 
-@dataclass(frozen=True)
-class PolicyGradientRecipe(Recipe):
+@dataclass(frozen=True, kw_only=True)
+class PolicyGradientRecipe(SokobanRecipe):
     """An organism trained by model-free reinforcement learning (PPO), with the released rewards.
 
     Parameters
@@ -22,10 +22,10 @@ class PolicyGradientRecipe(Recipe):
     pool_size, lessons
         Levels drawn at a time, and unrolls until they change.
 
-    The other parameters are those of every `Recipe`.
+    The other parameters are those of every `SokobanRecipe`.
     """
 
-    ppo: PolicyGradientConfig = field(kw_only=True)
+    ppo: PolicyGradientConfig
     pool_size: int = 2000
     lessons: int = 50
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from interp.errors import UnknownNameError
-from organisms.sokoban.network_config import ConvConfig, DRCConfig, ResNetConfig
-from organisms.sokoban.recipes.base import Recipe
+from organisms.networks.config import ConvConfig, DRCConfig, ResNetConfig
 from organisms.sokoban.recipes.curriculum import Stage
 from organisms.sokoban.recipes.imitation import ImitationRecipe
 from organisms.sokoban.recipes.policy_gradient import PolicyGradientRecipe
 from organisms.training.imitation import ImitationConfig
 from organisms.training.policy_gradient import PolicyGradientConfig
+from organisms.training.recipe import Recipe
 
 _REAL = "boxoban-unfiltered-train"
 _BY_IMITATION = (
@@ -93,9 +92,9 @@ RECIPES: dict[str, Recipe] = {
     "sokoban-drc-small-v2": ImitationRecipe(
         network=_small_drc(3, 3),
         imitation=ImitationConfig(
-            total_steps=8_000_000, learning_rate=1e-3, follow_fraction=0.25, seed=2
+            total_steps=6_000_000, learning_rate=1e-3, follow_fraction=0.125, seed=2
         ),
-        curriculum=(Stage(8_000_000, ((2, 0.1), (_REAL, 0.9))),),
+        curriculum=(Stage(6_000_000, ((2, 0.2), (_REAL, 0.8))),),
         start_from="sokoban-drc-small-v1",
         give_up=0.2,
         summary=_SMALL_SUMMARY,
@@ -156,16 +155,3 @@ RECIPES: dict[str, Recipe] = {
     ),
 }
 """Recipe name → recipe. ``sokoban-drc-minute`` only shows that training runs."""
-
-
-def recipe(name: str) -> Recipe:
-    """Return a recipe by name.
-
-    Raises
-    ------
-    UnknownNameError
-        If there is none; names the nearest.
-    """
-    if name not in RECIPES:
-        raise UnknownNameError("recipe", name, RECIPES)
-    return RECIPES[name]

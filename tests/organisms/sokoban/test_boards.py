@@ -3,11 +3,12 @@ import pytest
 
 from interp.errors import InputError
 from organisms.card import Card
+from organisms.networks.build import network_record
+from organisms.networks.drc import DRC, ConvConfig, DRCConfig
+from organisms.networks.resnet import ResNet, ResNetConfig
 from organisms.sokoban.boards import on_board, resized
-from organisms.sokoban.drc import DRC, ConvConfig, DRCConfig
 from organisms.sokoban.levels import parse_levels
-from organisms.sokoban.organism import SokobanOrganism, network_record
-from organisms.sokoban.resnet import ResNet, ResNetConfig
+from organisms.sokoban.organism import SokobanOrganism
 
 SMALL = "#####\n#@$.#\n#####"
 LARGE = "#########\n#@$ .   #\n#       #\n#       #\n#       #\n#       #\n#########"

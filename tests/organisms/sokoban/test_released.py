@@ -16,8 +16,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from interp.errors import AssetError, CheckpointError, UnknownNameError
+from organisms.networks.drc import DRC, DRCConfig
+from organisms.networks.resnet import ResNet
 from organisms.sokoban import released_files
-from organisms.sokoban.drc import DRC, DRCConfig
 from organisms.sokoban.flax_msgpack import decode_flax_msgpack
 from organisms.sokoban.released import (
     RELEASED_RUNS,
@@ -25,7 +26,6 @@ from organisms.sokoban.released import (
     is_released,
     load_released,
 )
-from organisms.sokoban.resnet import ResNet
 
 REFERENCE = os.environ.get("MESASCOPE_REFERENCE")
 

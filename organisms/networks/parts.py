@@ -19,7 +19,7 @@ from torch.nn.utils import skip_init
 
 from interp.errors import InputError, UnknownNameError, check_integer
 from interp.hooks import SitePoint
-from organisms.sokoban.network_config import OBSERVATIONS
+from organisms.networks.config import OBSERVATIONS
 
 # Standard deviation of a unit normal cut off at ±2: dividing by it gives back unit variance.
 _TRUNCATED_STD = 0.87962566103423978

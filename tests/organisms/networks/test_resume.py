@@ -11,8 +11,8 @@ import torch
 from interp.hooks import HookedNetwork
 from interp.organism import ResumableNetwork
 from interp.patching import attribution_patch, patch_sweep
-from organisms.sokoban.drc import DRC, ConvConfig, DRCConfig
-from organisms.sokoban.resnet import ResNet, ResNetConfig
+from organisms.networks.drc import DRC, ConvConfig, DRCConfig
+from organisms.networks.resnet import ResNet, ResNetConfig
 from tests.interp.patching_network import naive_effect
 
 VARIANTS = {

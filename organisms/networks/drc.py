@@ -17,7 +17,8 @@ from torch.nn import functional as F
 from interp.errors import InputError
 from interp.hooks import HookedNetwork, SitePoint
 from interp.organism import NetworkOutput
-from organisms.sokoban.modules import (
+from organisms.networks.config import ConvConfig, DRCConfig
+from organisms.networks.parts import (
     SameConv2d,
     as_generator,
     at_least_float32,
@@ -31,7 +32,6 @@ from organisms.sokoban.modules import (
     scale_observations,
     tanh,
 )
-from organisms.sokoban.network_config import ConvConfig, DRCConfig
 
 __all__ = ["DRC", "ConvConfig", "DRCConfig", "DRCLayer", "DRCState"]
 

@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from interp.errors import InputError, UnknownNameError
-from organisms.sokoban.drc import DRC, ConvConfig, DRCConfig
-from organisms.sokoban.modules import (
+from organisms.networks.drc import DRC, ConvConfig, DRCConfig
+from organisms.networks.parts import (
     constant_conv2d,
     constant_conv2d_weight,
     conv2d_same,

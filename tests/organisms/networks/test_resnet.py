@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from interp.errors import InputError, UnknownNameError
-from organisms.sokoban.resnet import ResNet, ResNetConfig
+from organisms.networks.resnet import ResNet, ResNetConfig
 
 
 @pytest.fixture(autouse=True)

@@ -6,9 +6,9 @@ from torch.nn import functional as F
 from analyses.kernels import combined_filters
 from interp.capture import Capture
 from interp.errors import InputError
-from organisms.sokoban.convolutions import convolutions
-from organisms.sokoban.drc import DRC, ConvConfig, DRCConfig
-from organisms.sokoban.resnet import ResNet, ResNetConfig
+from organisms.networks.convolutions import convolutions
+from organisms.networks.drc import DRC, ConvConfig, DRCConfig
+from organisms.networks.resnet import ResNet, ResNetConfig
 
 BOARD = (9, 9)
 
@@ -64,7 +64,7 @@ def test_kernels_and_their_offsets_are_what_the_gates_compute():
     weights = net.layers[1].prepare(*BOARD)
 
     def pool_share(h):
-        from organisms.sokoban.modules import constant_conv2d
+        from organisms.networks.parts import constant_conv2d
 
         with torch.no_grad():
             return constant_conv2d(pooled(h), *weights.pooled, BOARD)[0, :4].numpy()

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from interp.errors import InputError
 from interp.hooks import HookedNetwork, SitePoint
 from interp.organism import NetworkOutput
-from organisms.sokoban.modules import (
+from organisms.networks.config import ResNetConfig
+from organisms.networks.parts import (
     SameConv2d,
     as_generator,
     at_least_float32,
@@ -21,7 +22,6 @@ from organisms.sokoban.modules import (
     scale_observations,
     size_dim,
 )
-from organisms.sokoban.network_config import ResNetConfig
 
 __all__ = ["ConvSequence", "ResNet", "ResNetConfig", "ResidualBlock"]
 

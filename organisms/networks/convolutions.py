@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from interp.errors import InputError
-from organisms.sokoban.drc import DRC, DRCLayer
-from organisms.sokoban.modules import SameConv2d, same_padding
+from organisms.networks.drc import DRC, DRCLayer
+from organisms.networks.parts import SameConv2d, same_padding
 
 if TYPE_CHECKING:
     import torch

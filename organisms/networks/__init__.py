@@ -1,0 +1,1 @@
+"""The networks that organisms are made of: recurrent and residual convolutional actor-critics."""
