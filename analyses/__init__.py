@@ -20,10 +20,22 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time names come when 
     from analyses.emergence import emergence as emergence
     from analyses.emergence import plot_emergence as plot_emergence
     from analyses.figures.reproduce import reproduce as reproduce
+    from analyses.forecast import forecast as forecast
+    from analyses.forecast import forecasts_of as forecasts_of
+    from analyses.forecast import plot_forecast as plot_forecast
     from analyses.generalisation import generalisation as generalisation
     from analyses.generalisation import plot_generalisation as plot_generalisation
+    from analyses.goal_sensitivity import goal_sensitivity as goal_sensitivity
+    from analyses.goal_sensitivity import plot_goal_sensitivity as plot_goal_sensitivity
     from analyses.kernels import kernels as kernels
     from analyses.kernels import plot_kernels as plot_kernels
+    from analyses.known_objectives import known_objectives as known_objectives
+    from analyses.objective_probes import objective_probes as objective_probes
+    from analyses.objective_probes import plot_objective_probes as plot_objective_probes
+    from analyses.objective_report import objective_report as objective_report
+    from analyses.objective_report import plot_objective_report as plot_objective_report
+    from analyses.objective_swap import objective_swap as objective_swap
+    from analyses.objective_swap import plot_objective_swap as plot_objective_swap
     from analyses.pacing import pacing as pacing
     from analyses.pacing import plot_pacing as plot_pacing
     from analyses.plan_formation import plan_formation as plan_formation
@@ -39,6 +51,12 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time names come when 
     from analyses.plan_steering import plot_plan_steering as plot_plan_steering
     from analyses.plan_validity import plan_validity as plan_validity
     from analyses.plan_validity import plot_plan_validity as plot_plan_validity
+    from analyses.policy_fields import plot_policy_field as plot_policy_field
+    from analyses.policy_fields import policy_field as policy_field
+    from analyses.population import plot_population as plot_population
+    from analyses.population import population_behaviour as population_behaviour
+    from analyses.population_study import population_study as population_study
+    from analyses.population_traits import population_traits as population_traits
     from analyses.steered_episode import plot_steered_episode as plot_steered_episode
     from analyses.steered_episode import steered_episode as steered_episode
     from analyses.study import study as study
@@ -58,8 +76,26 @@ __getattr__, __dir__, __all__ = lazy_names(
         "plot_behavioural_objective": "behavioural_objective",
         "causal_intervention_score": "causal_intervention",
         "emergence": "emergence",
+        "forecast": "forecast",
+        "plot_forecast": "forecast",
+        "forecasts_of": "forecast",
+        "goal_sensitivity": "goal_sensitivity",
+        "plot_goal_sensitivity": "goal_sensitivity",
+        "population_behaviour": "population",
+        "plot_population": "population",
+        "population_study": "population_study",
+        "population_traits": "population_traits",
+        "known_objectives": "known_objectives",
+        "objective_probes": "objective_probes",
+        "plot_objective_probes": "objective_probes",
+        "objective_report": "objective_report",
+        "plot_objective_report": "objective_report",
         "generalisation": "generalisation",
         "kernels": "kernels",
+        "objective_swap": "objective_swap",
+        "plot_objective_swap": "objective_swap",
+        "policy_field": "policy_fields",
+        "plot_policy_field": "policy_fields",
         "pacing": "pacing",
         "plan_formation": "plan_formation",
         "channel_ablation": "channel_ablation",

@@ -9,6 +9,7 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time names come when 
     from organisms.card import Card as Card
     from organisms.registry import load as load
     from organisms.registry import names as names
+    from organisms.registry import populations as populations
     from organisms.registry import shipped as shipped
 
 
@@ -19,6 +20,7 @@ __getattr__, __dir__, __all__ = lazy_names(
         "Organism": "base",
         "load": "registry",
         "names": "registry",
+        "populations": "registry",
         "shipped": "registry",
     },
 )

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from interp.errors import InputError
 from interp.hooks import HookedNetwork, refuse_compiled
-from organisms.card import Card
+from organisms.card import Card, Result
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
     import xarray as xr
 
@@ -211,6 +212,131 @@ class Organism(ABC):
             If no concept of the family says what the next action is, place by place.
         """
         raise InputError(f"The family {self.card.family!r} has no plans of the next action.")
+
+    def reached(self, run: xr.Dataset) -> xr.DataArray:
+        """Return which objectives the end of each episode is in line with.
+
+        Parameters
+        ----------
+        run
+            Of any agent in worlds of the family.
+
+        Returns
+        -------
+        xarray.DataArray
+            (episode, objective) bool, the objectives by name: those that training can pay for, the
+            one it is meant to pay for first. Several where they coincide, none where nothing was
+            reached.
+
+        Raises
+        ------
+        InputError
+            If agents of the family can have one objective only.
+        """
+        raise InputError(f"The family {self.card.family!r} knows of one objective only.")
+
+    @property
+    def diverging(self) -> Mapping[str, tuple[str, str]]:
+        """Tasks that tell objectives apart: name for `tasks` → (the base objective, its proxy)."""
+        return {}
+
+    def evaluate_objectives(self, n: int = 300, seed: int = 0) -> tuple[Result, ...]:
+        """Measure what the organism reaches, on distribution and where objectives part, for its card.
+
+        Raises
+        ------
+        InputError
+            If agents of the family can have one objective only.
+        """
+        raise InputError(f"The family {self.card.family!r} knows of one objective only.")
+
+    @property
+    def decorrelated(self) -> str:
+        """Tasks, by name for `tasks`, in which what objectives are about goes its own ways.
+
+        Raises
+        ------
+        InputError
+            If agents of the family can have one objective only.
+        """
+        raise InputError(f"The family {self.card.family!r} knows of one objective only.")
+
+    @property
+    def proxy_kinds(self) -> Mapping[str, str]:
+        """Proxy → how it is tied to the base objective in training: ``side-effect`` or ``instrumental``.
+
+        After Hubinger et al. 2019 (arXiv 1906.01820), Sec. 4.2: going after a side-effect proxy has the
+        base objective's end as its own; an instrumental one is a means to it.
+        """
+        return {}
+
+    @property
+    def objective_features(self) -> Mapping[str, frozenset[str]]:
+        """Objective → the features of the family's decision problems that its pursuit weighs."""
+        return {}
+
+    def edits(self, run: xr.Dataset) -> Mapping[str, Intervention]:
+        """Return counterfactual edits of the organism's own representation of what it sees.
+
+        Parameters
+        ----------
+        run
+            In which base objective and proxy coincide: what is edited is what the agent is after.
+
+        Returns
+        -------
+        mapping
+            Name → an intervention with one value per example, on what the network makes of its
+            observation before anything else. ``"base"`` takes away what makes the goal the base
+            objective's, ``"proxy"`` what makes it the proxy's; ``"both"`` takes away both.
+
+        Raises
+        ------
+        InputError
+            If the family has none.
+        """
+        raise InputError(f"The family {self.card.family!r} has no edits of goals.")
+
+    def everywhere(self, task: Tasks) -> tuple[Tasks, np.ndarray]:
+        """Return the same task once for every place an episode of it could begin at.
+
+        Parameters
+        ----------
+        task
+            Tasks, of which there is one.
+
+        Returns
+        -------
+        tuple
+            The tasks; and (y, x) int64, which of them begins at each place, −1 for none.
+
+        Raises
+        ------
+        InputError
+            If there is not one task, or the family's cannot begin elsewhere.
+        """
+        raise InputError(f"A task of the family {self.card.family!r} begins where it does.")
+
+    def draw_field(self, task: str, field: Any, ax: Any = None, **options: Any) -> Any:
+        """Draw a task as it begins, with an arrow at every place.
+
+        Parameters
+        ----------
+        task
+            Written out (``Tasks.texts``).
+        field
+            Rows down and columns right at every place, dims ``(y, x, 2)``; NaN for none.
+        ax
+            Where to draw; a new figure if left out.
+        **options
+            ``colour`` of the arrows, ``title``.
+
+        Raises
+        ------
+        InputError
+            If the family draws no fields.
+        """
+        raise InputError(f"The family {self.card.family!r} draws no fields.")
 
     def draw_plan(self, episode: xr.Dataset, ax: Any = None, **options: Any) -> Any:
         """Draw the first state of one episode, with a plan or the way that was gone.
@@ -409,10 +535,18 @@ class Organism(ABC):
             "world": self.card.world,
         }
 
-    def save(self, folder: str | Path) -> Path:
+    def save(self, folder: str | Path, *, dtype: torch.dtype | None = None) -> Path:
         """Write weights (safetensors) and card to a folder that `organisms.load` takes.
 
         Checkpoints along the training are not written.
+
+        Parameters
+        ----------
+        folder
+            Made if need be.
+        dtype
+            Of the weights on disk (``torch.float16`` halves them, and rounds); theirs unless told.
+            They are computed with in float32 whatever the file has.
 
         Raises
         ------
@@ -429,7 +563,8 @@ class Organism(ABC):
         folder.mkdir(parents=True, exist_ok=True)
         weights = folder / "weights.safetensors"
         state = self.network.state_dict()
-        save_file({k: v.detach().cpu().contiguous() for k, v in state.items()}, weights)
+        tensors = {k: v.detach().cpu().contiguous() for k, v in state.items()}
+        save_file({k: v if dtype is None else v.to(dtype) for k, v in tensors.items()}, weights)
         card = dataclasses.replace(
             self.card,
             weights_file=weights.name,

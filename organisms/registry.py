@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from interp.errors import AssetError, CheckpointError, InputError, UnknownNameError, check_integer
+from interp.site_names import natural_key
 from organisms.assets import data_folder, file_sha256
 from organisms.card import Card, checkpoint_card
 
 if TYPE_CHECKING:
     from interp.concepts import Concept
+    from interp.mdp import TabularMDP
     from organisms.base import Organism
 
-FAMILIES = {"sokoban": "organisms.sokoban.organism"}
+FAMILIES = {"sokoban": "organisms.sokoban.organism", "doors": "organisms.doors.organism"}
 """Family → the module that has ``from_card(card, weights_path)``, ``family_concepts()`` and
-``family_recipes()``; and, where agents of others were released, ``from_released(folder, name)``,
-``released_names()`` and ``fetch_released(name)``."""
+``family_recipes()``; where tasks are written out as decision problems, ``family_mdp(text)``; and, where
+agents of others were released, ``from_released(folder, name)``, ``released_names()`` and
+``fetch_released(name)``."""
 
 
 def names() -> list[str]:
@@ -34,11 +37,24 @@ def names() -> list[str]:
 
 
 def shipped() -> dict[str, Path]:
-    """Return name → folder of the organisms that come with the library."""
-    return {
-        path.parent.name: path.parent
-        for path in sorted(data_folder().glob("organisms/*/card.json"))
-    }
+    """Return name → folder of the organisms that come with the library, those of populations last."""
+    folder = data_folder() / "organisms"
+    cards = [*sorted(folder.glob("*/card.json")), *sorted(folder.glob("*/*/card.json"))]
+    return {path.parent.relative_to(folder).as_posix(): path.parent for path in cards}
+
+
+def populations() -> dict[str, list[str]]:
+    """Return the populations that come with the library: name → the names of its organisms.
+
+    A population is many organisms that were trained alike but for what an analysis compares; each
+    is loaded by its own name, ``POPULATION/AGENT``.
+    """
+    found: dict[str, list[str]] = {}
+    for name in sorted(shipped(), key=natural_key):
+        population, _, agent = name.partition("/")
+        if agent:
+            found.setdefault(population, []).append(name)
+    return found
 
 
 def load(
@@ -141,6 +157,26 @@ def family_concepts(family: str) -> Mapping[str, Concept]:
     if family not in FAMILIES:
         raise UnknownNameError("family", family, FAMILIES)
     return import_module(FAMILIES[family]).family_concepts()
+
+
+def family_mdp(family: str) -> Callable[[str], TabularMDP]:
+    """Return the function that writes tasks of a family out as decision problems, from their text.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such family.
+    InputError
+        If the family writes no tasks out.
+    """
+    if family not in FAMILIES:
+        raise UnknownNameError("family", family, FAMILIES)
+    module = import_module(FAMILIES[family])
+    if not hasattr(module, "family_mdp"):
+        raise InputError(
+            f"The family {family!r} does not write its tasks out as decision problems."
+        )
+    return module.family_mdp
 
 
 def families() -> list[Any]:

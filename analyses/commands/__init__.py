@@ -2,6 +2,12 @@
 
 from analyses.commands.base import Command
 from analyses.commands.figures import Figures, Reproduce
+from analyses.commands.populations import (
+    EvaluateObjectives,
+    Objectives,
+    Population,
+    TrainPopulation,
+)
 from analyses.commands.runs import Evaluate, Record, Study, Train
 from analyses.commands.specimens import Organisms
 from analyses.commands.stores import Open, Verify
@@ -13,10 +19,14 @@ COMMANDS: dict[str, type[Command]] = {
     "record": Record,
     "study": Study,
     "evaluate": Evaluate,
+    "evaluate-objectives": EvaluateObjectives,
+    "objectives": Objectives,
+    "population": Population,
     "figures": Figures,
     "reproduce": Reproduce,
     "open": Open,
     "verify": Verify,
     "train": Train,
+    "train-population": TrainPopulation,
 }
 """Name on the command line → command."""

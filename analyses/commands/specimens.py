@@ -36,10 +36,13 @@ class Organisms(Command):
         return 0
 
     def _list(self) -> None:
-        from organisms import names, shipped
+        from organisms import names, populations, shipped
         from organisms.card import Card
 
-        cards = {name: Card.read(folder / "card.json") for name, folder in shipped().items()}
+        # The agents of a population have one line for all of them.
+        members = {name for agents in populations().values() for name in agents}
+        alone = {name: folder for name, folder in shipped().items() if name not in members}
+        cards = {name: Card.read(folder / "card.json") for name, folder in alone.items()}
         rows: list[dict[str, Any]] = [
             {
                 "name": name,
@@ -47,6 +50,15 @@ class Organisms(Command):
                 "summary": cards[name].summary if name in cards else "released; downloaded on use",
             }
             for name in names()
+            if name not in members
+        ]
+        rows += [
+            {
+                "name": f"{population}/AGENT",
+                "shipped": True,
+                "summary": f"{len(agents)} agents: {', '.join(a.partition('/')[2] for a in agents)}",
+            }
+            for population, agents in populations().items()
         ]
         if self.json:
             print_json(rows)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from organisms.doors.objects import STEP_X, STEP_Y
-from organisms.sokoban._construction import TEST_SHARE, room_hash
-from organisms.sokoban.moves import mix, next_below
+from organisms.directions import STEP_X, STEP_Y
+from organisms.random_rooms import TEST_SHARE, mix, next_below, room_hash
 
 ATTEMPTS = 4000
 """Boards tried for one maze."""

@@ -9,20 +9,19 @@ import numpy as np
 
 from interp.errors import InputError, UnknownNameError, check_integer
 from interp.organism import Transition
+from organisms.directions import ACTION_NAMES, STEP_X, STEP_Y
 from organisms.doors.dealing import Pool
 from organisms.doors.mazes import Maze, Mazes, pays
 from organisms.doors.objects import (
-    ACTION_NAMES,
     COLOUR_OF,
     GAMES,
     KIND_OF,
     OBSERVATION_DIMS,
-    STEP_X,
-    STEP_Y,
     Kind,
     check_encoding,
     encode,
 )
+from organisms.world_state import checked_state, copied_state
 
 if TYPE_CHECKING:
     from interp.mdp import TabularMDP
@@ -384,7 +383,7 @@ class MazeWorld:
 
         With a `source` of mazes, the mazes still to come are not part of it.
         """
-        return {name.lstrip("_"): getattr(self, name).copy() for name in _STATE}
+        return copied_state(self, _STATE)
 
     def set_state(self, state: dict[str, np.ndarray]) -> np.ndarray:
         """Go back to a state that `get_state` of the same world gave; return its observations.
@@ -394,18 +393,8 @@ class MazeWorld:
         InputError
             If the state does not fit this world.
         """
-        names = {name.lstrip("_"): name for name in _STATE}
-        if set(state) != set(names):
-            raise InputError(f"A state has {sorted(names)}; got {sorted(state)}.")
-        for key, name in names.items():
-            given, mine = np.asarray(state[key]), getattr(self, name)
-            if given.shape != mine.shape or given.dtype != mine.dtype:
-                raise InputError(
-                    f"{key} is {mine.dtype} of shape {mine.shape} in this world; got "
-                    f"{given.dtype} of shape {given.shape}."
-                )
-        index = np.asarray(state["level_index"])
-        place = np.asarray(state["position"])
+        arrays = checked_state(self, _STATE, state)
+        index, place = arrays["level_index"], arrays["position"]
         y, x = place[:, 0], place[:, 1]
         if index.min() < 0 or index.max() >= len(self._pool.walls):
             raise InputError("level_index of the state names mazes that this world does not have.")
@@ -413,8 +402,8 @@ class MazeWorld:
         inside = (y > 0) & (y < height - 1) & (x > 0) & (x < width - 1)
         if not inside.all() or self._pool.walls[index, y, x].any():
             raise InputError("The position of the state is in a wall.")
-        for key, name in names.items():
-            getattr(self, name)[...] = state[key]
+        for name, array in arrays.items():
+            getattr(self, name)[...] = array
         self.walls[...] = self._pool.walls[index]
         self._corner[...] = self._pool.corner[index]
         self._view = self._encode(slice(None))

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-import gymnasium
 import numpy as np
 
-from interp.errors import InputError, UnknownNameError
 from organisms.doors.environment import MazeWorld, Rewards
 from organisms.doors.mazes import Maze, Mazes
-from organisms.doors.objects import GLYPH, PLANES, Colour, Kind, encode
+from organisms.doors.objects import Colour, Kind, encode
 from organisms.doors.text import text_of
+from organisms.gym_face import TaskEnv, register_environment
 
 ENVIRONMENT_ID = "mesascope/Doors-v0"
 """The id that `register` gives to gymnasium."""
 
 
-class MazeEnv(gymnasium.Env):
+class MazeEnv(TaskEnv):
     """One maze at a time: reach a door, find the cheese, or open chests.
 
     ============ ===================================================================================
@@ -53,7 +52,7 @@ class MazeEnv(gymnasium.Env):
     ((13, 9, 9), True)
     """
 
-    metadata = {"render_modes": ["rgb_array", "ansi"], "render_fps": 8}
+    noun = "maze"
 
     def __init__(
         self,
@@ -65,78 +64,43 @@ class MazeEnv(gymnasium.Env):
         rewards: Rewards = Rewards(),  # noqa: B008 - a tuple cannot be changed
         max_steps: int = 100,
     ):
-        modes = self.metadata["render_modes"]
-        if render_mode is not None and render_mode not in modes:
-            raise UnknownNameError("render mode", render_mode, modes)
         if mazes is None:
             from organisms.doors.generator import generate
 
             mazes = generate("doors-training", 100)
         self.mazes = Mazes.of([mazes]) if isinstance(mazes, Maze) else mazes
-        self.render_mode = render_mode
         self._options: dict[str, Any] = {
             "objective": objective,
             "observation": observation,
             "rewards": rewards,
             "max_steps": max_steps,
         }
-        self._start(0)
-        height, width = self.mazes.walls.shape[1:]
-        planes = observation == "planes"
-        self.observation_space = gymnasium.spaces.Box(
-            low=0,
-            high=255,
-            shape=(len(PLANES), height, width) if planes else (height * GLYPH, width * GLYPH, 3),
-            dtype=np.uint8,
-        )
-        self.action_space = gymnasium.spaces.Discrete(self._world.n_actions)
+        super().__init__(self.mazes, render_mode, 255)
 
-    def _start(self, index: int) -> None:
-        self._world = MazeWorld(self.mazes[index : index + 1], **self._options)
-        self._level_id = self.mazes.ids[index]
+    def make_world(self, tasks: Mazes) -> MazeWorld:
+        """Return a world of one maze."""
+        return MazeWorld(tasks, **self._options)
 
-    def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[np.ndarray, dict[str, Any]]:
-        """Start an episode; see the class for how the maze is chosen."""
-        super().reset(seed=seed)
-        index = (options or {}).get("level")
-        if index is None:
-            index = int(self.np_random.integers(len(self.mazes)))
-        if not 0 <= index < len(self.mazes):
-            raise InputError(f"There are {len(self.mazes)} mazes; maze {index} is none of them.")
-        self._start(index)
-        return self._world.observe()[0], self._info()
-
-    def step(self, action: int) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
-        """Take an action."""
-        if not self.action_space.contains(action):
-            raise InputError(f"{action!r} is not an action of {self.action_space}.")
-        observation, reward, terminated, truncated = self._world.step(np.array([int(action)]))
-        paid = round(float(reward[0]), 6)  # float32 0.1 as a float is 0.10000000149
-        return observation[0], paid, bool(terminated[0]), bool(truncated[0]), self._info()
-
-    def render(self) -> np.ndarray | str | None:
-        """Show the maze as it stands, as `render_mode` says."""
-        world = self._world
-        if self.render_mode == "ansi":
-            return text_of(world.walls[0], world.objects[0], world.position[0], world.game)
-        if self.render_mode == "rgb_array":
-            return encode(world.walls, world.objects, world.position, world.held, "rgb")[0]
-        return None
-
-    def _info(self) -> dict[str, Any]:
+    def describe(self) -> dict[str, Any]:
+        """Return what was reached first, keys taken and chests opened."""
         world = self._world
         kind, colour = int(world.first_kind[0]), int(world.first_colour[0])
         return {
-            "level_id": self._level_id,
-            "solved": bool(world.solved[0]),
-            "steps": int(world.elapsed[0]),
             "first_kind": Kind(kind).name.lower() if kind >= 0 else "none",
             "first_colour": Colour(colour).name.lower() if colour >= 0 else "none",
             "keys": int(world.taken[0]),
             "chests": int(world.opened[0]),
         }
+
+    def text(self) -> str:
+        """Write out the maze."""
+        world = self._world
+        return text_of(world.walls[0], world.objects[0], world.position[0], world.game)
+
+    def picture(self) -> np.ndarray:
+        """Draw the maze."""
+        world = self._world
+        return encode(world.walls, world.objects, world.position, world.held, "rgb")[0]
 
 
 def register() -> str:
@@ -144,6 +108,4 @@ def register() -> str:
 
     Calling it again does nothing.
     """
-    if ENVIRONMENT_ID not in gymnasium.registry:
-        gymnasium.register(ENVIRONMENT_ID, entry_point=f"{__name__}:MazeEnv")
-    return ENVIRONMENT_ID
+    return register_environment(ENVIRONMENT_ID, f"{__name__}:MazeEnv")

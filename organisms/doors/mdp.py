@@ -21,8 +21,9 @@ import numpy as np
 
 from interp.errors import InputError, LevelError, UnknownNameError
 from interp.mdp import TabularMDP
+from organisms.directions import STEP_X, STEP_Y
 from organisms.doors.mazes import Maze, pays
-from organisms.doors.objects import GAMES, KIND_OF, STEP_X, STEP_Y, Kind, check_game
+from organisms.doors.objects import GAMES, KIND_OF, Kind, check_game
 from organisms.doors.paths import corners
 
 MAX_OBJECTS = 12

@@ -34,14 +34,6 @@ class Colour(IntEnum):
     YELLOW = 3
 
 
-ACTION_NAMES = ("up", "down", "left", "right")
-"""The actions, in order: the same for all games."""
-
-STEP_Y = np.array([-1, 1, 0, 0], np.int64)
-STEP_X = np.array([0, 0, -1, 1], np.int64)
-"""Rows and columns each action goes (y grows downwards)."""
-
-
 class Game(NamedTuple):
     """What may lie in the mazes of a game, and what can be paid in it."""
 
@@ -123,7 +115,7 @@ def _glyphs() -> np.ndarray:
 _GLYPHS = _glyphs()
 """Pictures of the squares: the codes, the codes with the agent on them, wall."""
 
-for _constant in (KIND_OF, COLOUR_OF, PLANES_OF_CODE, COLOUR_RGB, _GLYPHS, STEP_Y, STEP_X):
+for _constant in (KIND_OF, COLOUR_OF, PLANES_OF_CODE, COLOUR_RGB, _GLYPHS):
     _constant.setflags(write=False)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -30,11 +31,17 @@ def mazes_of(run: xr.Dataset) -> Mazes:
         if name not in run:
             raise InputError(f"The run has no variable {name!r}; it is needed to know its mazes.")
     try:
-        mazes = parse_mazes("\n\n".join(str(text) for text in run["level"].values), "the run")
+        mazes = _parsed(tuple(str(text) for text in run["level"].values))
     except LevelError as error:
         raise InputError(f"The tasks of the run are no mazes: {error}") from None
     ids = [str(name) for name in run["level_id"].values]
     return Mazes(mazes.walls, mazes.objects, mazes.start, mazes.game, ids, mazes.shapes)
+
+
+@lru_cache(maxsize=8)
+def _parsed(texts: tuple[str, ...]) -> Mazes:
+    """Read texts, remembering the last ones: every concept of a run asks for its mazes."""
+    return parse_mazes("\n\n".join(texts), "the run")
 
 
 def outcomes(run: xr.Dataset, objective: str | None = None) -> xr.Dataset:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from organisms.doors.objects import STEP_X, STEP_Y
+from organisms.directions import STEP_X, STEP_Y
 
 FAR = np.int32(2**20)
 """The distance of what cannot be reached."""

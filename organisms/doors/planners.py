@@ -27,9 +27,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from interp.errors import InputError, UnknownNameError, check_integer
+from organisms.directions import ACTION_NAMES
 from organisms.doors.environment import MazeWorld
 from organisms.doors.mazes import Mazes, pays
-from organisms.doors.objects import ACTION_NAMES, KIND_OF, Kind
+from organisms.doors.objects import KIND_OF, Kind
 from organisms.doors.paths import FAR, distances, neighbour_values
 
 if TYPE_CHECKING:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from interp.errors import InputError
+from organisms.directions import STEP_X, STEP_Y
 from organisms.doors.mazes import Maze, Mazes
 from organisms.doors.objects import (
     AGENT_RGB,
@@ -15,8 +16,6 @@ from organisms.doors.objects import (
     COLOUR_RGB,
     FLOOR_RGB,
     KIND_OF,
-    STEP_X,
-    STEP_Y,
     WALL_RGB,
     Kind,
     encode,

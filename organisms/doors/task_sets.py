@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from pathlib import Path
 
-from interp.errors import InputError, UnknownNameError, check_integer
 from organisms.doors.distributions import DISTRIBUTIONS
 from organisms.doors.generator import generate
 from organisms.doors.mazes import Mazes
 from organisms.doors.text import parse_mazes, read_mazes
+from organisms.task_choice import TaskSource, choose_tasks, endless
 
 GENERATED = ("train", "test")
 
@@ -58,31 +57,13 @@ def find_mazes(
     >>> find_mazes("doors-two-doors", 1).ids
     ['doors-two-doors-9x9-s0-test/0']
     """
-    if n is not None:
-        check_integer("n", n, 1)
-    check_integer("seed", seed, 0)
-    if isinstance(split, Mazes):
-        return _first(split, n, "the mazes given")
-    if isinstance(split, list | tuple) and all(isinstance(text, str) for text in split):
-        return _first(parse_mazes("\n\n".join(split)), n, "the texts")
-    if isinstance(split, bytes) or not isinstance(split, str | os.PathLike):
-        raise InputError(
-            f"Mazes are given by the name of a split, a file, texts or Mazes, not {split!r:.80}."
-        )
-    name = os.fspath(split)
-    if name in split_names():
-        if n is None:
-            raise InputError(f"The generator has no end: say how many {name!r} mazes (n=…).")
+
+    def named(name: str) -> Mazes:
+        count = endless(name, n, "maze")
         distribution, walls = (training, name) if name in GENERATED else (name, "test")
-        return generate(distribution, n, size=size, correlation=correlation, seed=seed, split=walls)
-    if "\n" not in name and Path(name).is_file():
-        return _first(read_mazes(name), n, name)
-    if isinstance(split, str) and "\n" in name:
-        return _first(parse_mazes(name), n, "the text")
-    raise UnknownNameError("split or maze file", name, split_names())
+        return generate(
+            distribution, count, size=size, correlation=correlation, seed=seed, split=walls
+        )
 
-
-def _first(mazes: Mazes, n: int | None, where: str) -> Mazes:
-    if n is not None and n > len(mazes):
-        raise InputError(f"{n} mazes were asked for; {where} has {len(mazes)}.")
-    return mazes[:n]
+    source = TaskSource(Mazes, "maze", split_names(), named, parse_mazes, read_mazes)
+    return choose_tasks(split, n, seed, source)

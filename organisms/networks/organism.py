@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from interp.hooks import HookedNetwork
 from organisms.base import Organism
 from organisms.card import Card
+from organisms.directions import ACTION_NAMES, STEP_X, STEP_Y
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -45,6 +46,12 @@ class GridOrganism(Organism):
     def steering_sites(self) -> list[str]:
         """The sites a plan is written to by default: the layers' cell states, if there are any."""
         return [site for site in self.state_sites if site.endswith(".c")] or self.state_sites
+
+    @property
+    def directions(self) -> Mapping[str, tuple[int, int]]:
+        """Return the four moves: name → (rows down, columns right)."""
+        steps = zip(ACTION_NAMES, STEP_Y, STEP_X, strict=True)
+        return {name: (int(y), int(x)) for name, y, x in steps}
 
     def kernels(self) -> Mapping[tuple[str, str], xr.DataArray]:
         """Return the network's convolutions; see `organisms.networks.convolutions`."""

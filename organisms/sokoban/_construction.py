@@ -5,14 +5,12 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from organisms.sokoban.moves import STEP_X, STEP_Y, mix, next_below
+from organisms.directions import STEP_X, STEP_Y
+from organisms.random_rooms import TEST_SHARE, mix, next_below, room_hash
 from organisms.sokoban.observations import Tile
 
 MAX_PULLS = 400
 """The longest way, in pulls, that the game is played backwards."""
-
-TEST_SHARE = 10
-"""One room in this many is a test room."""
 
 ATTEMPTS = 4000
 """Rooms tried for one level."""
@@ -32,33 +30,6 @@ _PATTERNS = np.array(
     ],
     np.int64,
 )
-
-
-@njit(cache=True)
-def room_hash(walls):  # pragma: no cover - compiled
-    """Hash a wall mask so that its eight mirror images and rotations have the same hash."""
-    height, width = walls.shape
-    smallest = ~np.uint64(0)
-    for symmetry in range(8):
-        transpose = symmetry >= 4
-        rows, columns = (width, height) if transpose else (height, width)
-        value = mix(np.uint64(rows * 65536 + columns))
-        word, bits = np.uint64(0), 0
-        for i in range(rows):
-            for j in range(columns):
-                y, x = (j, i) if transpose else (i, j)
-                if symmetry & 1:
-                    y = height - 1 - y
-                if symmetry & 2:
-                    x = width - 1 - x
-                word = (word << np.uint64(1)) | np.uint64(walls[y, x])
-                bits += 1
-                if bits == 64:
-                    value = mix(value ^ word) + np.uint64(1)
-                    word, bits = np.uint64(0), 0
-        value = mix(value ^ word)
-        smallest = min(smallest, value)
-    return smallest
 
 
 @njit(cache=True)

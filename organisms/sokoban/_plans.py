@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from organisms.sokoban.moves import STAYS, STEP_X, STEP_Y, apply_move, mix
+from organisms.directions import STEP_X, STEP_Y
+from organisms.random_rooms import mix
+from organisms.sokoban.moves import STAYS, apply_move
 from organisms.sokoban.observations import Tile
 
 _WALL, _TARGET, _BOX, _BOX_ON = (

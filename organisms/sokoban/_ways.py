@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numba import njit
 
+from organisms.directions import STEP_X, STEP_Y
 from organisms.sokoban.edits import Square
 from organisms.sokoban.levels import Level
-from organisms.sokoban.moves import STEP_X, STEP_Y
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ import numpy as np
 
 from interp.errors import InputError, UnknownNameError, check_integer
 from organisms.counterfactual_pairs import CounterfactualPairs
+from organisms.directions import ACTION_NAMES
 from organisms.sokoban.edits import add_wall, move_box, move_target
 from organisms.sokoban.generator import generate, room_split
 from organisms.sokoban.levels import Level, Levels
-from organisms.sokoban.moves import ACTION_NAMES
 from organisms.sokoban.oracle import solve
 
 KINDS = ("move-box", "add-wall", "move-target")

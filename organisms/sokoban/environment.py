@@ -9,9 +9,9 @@ import numpy as np
 
 from interp.errors import InputError
 from interp.organism import Transition
+from organisms.directions import ACTION_NAMES
 from organisms.sokoban.kernels import begin_rows, count_off_target, step_rows
 from organisms.sokoban.levels import Level, Levels
-from organisms.sokoban.moves import ACTION_NAMES
 from organisms.sokoban.observations import (
     OBSERVATION_DIMS,
     PALETTE,
@@ -20,6 +20,7 @@ from organisms.sokoban.observations import (
     check_encoding,
     encode,
 )
+from organisms.world_state import checked_state, copied_state
 
 
 class Rewards(NamedTuple):
@@ -277,7 +278,7 @@ class SokobanWorld:
 
         With a `source` of levels, the levels still to come are not part of it.
         """
-        return {name.lstrip("_"): getattr(self, name).copy() for name in _STATE}
+        return copied_state(self, _STATE)
 
     def set_state(self, state: dict[str, np.ndarray]) -> np.ndarray:
         """Go back to a state that `get_state` gave, and return its observations.
@@ -289,20 +290,10 @@ class SokobanWorld:
         InputError
             If the state does not fit this world.
         """
-        names = {name.lstrip("_"): name for name in _STATE}
-        if set(state) != set(names):
-            raise InputError(f"A state has {sorted(names)}; got {sorted(state)}.")
-        arrays = {name: np.asarray(array) for name, array in state.items()}
-        for key, name in names.items():
-            mine = getattr(self, name)
-            if arrays[key].shape != mine.shape or arrays[key].dtype != mine.dtype:
-                raise InputError(
-                    f"{key} is {mine.dtype} of shape {mine.shape} in this world; got "
-                    f"{arrays[key].dtype} of shape {arrays[key].shape}."
-                )
+        arrays = checked_state(self, _STATE, state)
         self._check_consistent(arrays)
-        for key, name in names.items():
-            getattr(self, name)[...] = arrays[key]
+        for name, array in arrays.items():
+            getattr(self, name)[...] = array
         self._view = np.ascontiguousarray(encode(self.tiles, self.observation))
         return self._view.copy()
 

@@ -13,7 +13,8 @@ from typing import NamedTuple
 import numpy as np
 
 from interp.errors import InputError, UnknownNameError
-from organisms.sokoban._construction import ATTEMPTS, MAX_PULLS, TEST_SHARE, fill, room_hash
+from organisms.random_rooms import TEST_SHARE, room_hash
+from organisms.sokoban._construction import ATTEMPTS, MAX_PULLS, fill
 from organisms.sokoban.levels import Levels
 
 SPLITS = ("train", "test")

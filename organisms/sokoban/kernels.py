@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from organisms.sokoban.moves import PUSHES, STAYS, STEP_X, STEP_Y, apply_move, mix
+from organisms.directions import STEP_X, STEP_Y
+from organisms.random_rooms import mix
+from organisms.sokoban.moves import PUSHES, STAYS, apply_move
 from organisms.sokoban.observations import Tile
 
 _BOX, _PLAYER = int(Tile.BOX), int(Tile.PLAYER)

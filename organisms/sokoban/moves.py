@@ -2,20 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
 from numba import njit
 
+from organisms.directions import STEP_X, STEP_Y
 from organisms.sokoban.observations import Tile
-
-ACTION_NAMES = ("up", "down", "left", "right")
-"""The four moves, in the order of the released agents' actions."""
-
-STEP_Y = np.array([-1, 1, 0, 0], np.int64)
-STEP_X = np.array([0, 0, -1, 1], np.int64)
-"""Rows and columns each move goes (y grows downwards)."""
-
-OPPOSITE = (1, 0, 3, 2)
-"""The move that goes the other way."""
 
 STAYS, WALKS, PUSHES = 0, 1, 2
 """What a move comes to."""
@@ -72,20 +62,3 @@ def apply_move(tiles, y, x, direction):  # pragma: no cover - compiled
         tiles[ny, nx] = _PLAYER_ON if on_target else _PLAYER
         tiles[y, x] = _TARGET if tiles[y, x] == _PLAYER_ON else _FLOOR
     return kind, gained
-
-
-@njit(cache=True)
-def mix(value):  # pragma: no cover - compiled
-    """Scramble a uint64 (the finaliser of SplitMix64, Steele et al. 2014)."""
-    value = np.uint64(value)
-    value = (value ^ (value >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    value = (value ^ (value >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return value ^ (value >> np.uint64(31))
-
-
-@njit(cache=True)
-def next_below(state, bound):  # pragma: no cover - compiled
-    """Draw an int from 0 to `bound` - 1 and advance the generator (a uint64 array of one)."""
-    state[0] += np.uint64(0x9E3779B97F4A7C15)
-    # 32 random bits times the bound: the bias is below bound / 2**32.
-    return np.int64(((mix(state[0]) >> np.uint64(32)) * np.uint64(bound)) >> np.uint64(32))

@@ -120,15 +120,6 @@ class SokobanOrganism(GridOrganism):
 
         return boxes_placed(run)
 
-    @property
-    def directions(self) -> Mapping[str, tuple[int, int]]:
-        """Return the four moves: name → (rows down, columns right)."""
-        from organisms.sokoban.moves import ACTION_NAMES, STEP_X, STEP_Y
-
-        return {
-            name: (int(y), int(x)) for name, y, x in zip(ACTION_NAMES, STEP_Y, STEP_X, strict=True)
-        }
-
     def task_features(self, tasks: Levels) -> Mapping[str, Any]:
         """Return of each level its rows, columns (before any padding) and boxes (``goals``)."""
         rows, columns = tasks.shapes.T

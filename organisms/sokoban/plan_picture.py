@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from organisms.sokoban.moves import ACTION_NAMES
+from organisms.directions import ACTION_NAMES
 from organisms.sokoban.observations import Tile, decode
 from organisms.sokoban.render import draw_board
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from interp.errors import InputError
-from organisms.sokoban.moves import ACTION_NAMES, STEP_X, STEP_Y
+from organisms.directions import ACTION_NAMES, STEP_X, STEP_Y
 from organisms.sokoban.observations import PALETTE, Tile, check_tiles
 from organisms.sokoban.xsb import CHARACTERS
 

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from organisms.directions import ACTION_NAMES, STEP_X, STEP_Y
 from organisms.sokoban.concepts import DIRECTIONS
 from organisms.sokoban.conditions import BOX_LEFT, PLAYER_ENTERED
 from organisms.sokoban.levels import Levels
-from organisms.sokoban.moves import ACTION_NAMES, STEP_X, STEP_Y
 from organisms.sokoban.observations import Tile, decode
 from organisms.sokoban.shortcuts import Shortcut, find_shortcuts, mirrored
 from organisms.sokoban.trajectories import trajectories

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from pathlib import Path
 
-from interp.errors import InputError, UnknownNameError, check_integer
 from organisms.sokoban import boxoban
 from organisms.sokoban.generator import generate
 from organisms.sokoban.levels import Levels, parse_levels, read_levels
+from organisms.task_choice import TaskSource, choose_tasks, endless
 
 GENERATED = ("train", "test")
 
@@ -56,32 +55,14 @@ def find_levels(
     >>> find_levels("#####\n#@$.#\n#####").texts
     ['#####\n#@$.#\n#####']
     """
-    if n is not None:
-        check_integer("n", n, 1)
-    check_integer("seed", seed, 0)
-    if isinstance(split, Levels):
-        return _first(split, n, "the levels given")
-    if isinstance(split, list | tuple) and all(isinstance(text, str) for text in split):
-        return _first(parse_levels("\n\n".join(split)), n, "the texts")
-    if isinstance(split, bytes) or not isinstance(split, str | os.PathLike):
-        raise InputError(
-            f"Levels are given by the name of a split, a file, texts or Levels, not {split!r:.80}."
-        )
-    name = os.fspath(split)
-    if name in GENERATED:
-        if n is None:
-            raise InputError(f"The generator has no end: say how many {name!r} levels (n=…).")
-        return generate(n, size=size, n_boxes=n_boxes, seed=seed, split=name)
-    if name in boxoban.names():
+
+    def named(name: str) -> Levels:
+        if name in GENERATED:
+            count = endless(name, n, "level")
+            return generate(count, size=size, n_boxes=n_boxes, seed=seed, split=name)
         return boxoban.load_boxoban(name, n, seed)
-    if "\n" not in name and Path(name).is_file():
-        return _first(read_levels(name), n, name)
-    if isinstance(split, str) and ("\n" in name or "#" in name):
-        return _first(parse_levels(name), n, "the text")
-    raise UnknownNameError("split or level file", name, split_names())
 
-
-def _first(levels: Levels, n: int | None, where: str) -> Levels:
-    if n is not None and n > len(levels):
-        raise InputError(f"{n} levels were asked for; {where} has {len(levels)}.")
-    return levels[:n]
+    source = TaskSource(
+        Levels, "level", split_names(), named, parse_levels, read_levels, ("\n", "#")
+    )
+    return choose_tasks(split, n, seed, source)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numba import njit
 
-from interp.errors import InputError, nearest
-from organisms.sokoban.moves import ACTION_NAMES, PUSHES, STAYS, STEP_X, STEP_Y, apply_move
+from interp.errors import InputError
+from organisms.directions import ACTION_NAMES, STEP_X, STEP_Y
+from organisms.sokoban.moves import PUSHES, STAYS, apply_move
 from organisms.sokoban.observations import OBSERVATION_DIMS, PALETTE, PLANE_OF_TILE, Tile, decode
+from organisms.square_events import check_run
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -43,7 +45,7 @@ class Trajectories:
         (episode, time, box, 2) int16. A box keeps its index throughout its episode (they are
         numbered in reading order at the first row); −1 where an episode has fewer boxes.
     action : numpy.ndarray
-        (episode, row) int8: the move tried, an index into `organisms.sokoban.moves.ACTION_NAMES`,
+        (episode, row) int8: the move tried, an index into `organisms.directions.ACTION_NAMES`,
         whatever the numbering of the run's actions; −1 for one that does nothing by design.
     direction : numpy.ndarray
         (episode, row) int8: the move made; −1 where the player stayed in place.
@@ -142,52 +144,6 @@ def trajectories(run: xr.Dataset) -> Trajectories:
         action=np.where(action >= 0, action - noop, -1).astype(np.int8),
         **joined,
     )
-
-
-def check_run(run: xr.Dataset, variables: tuple[str, ...] = ("observation", "action")) -> Any:
-    """Return the step labels (step,) and the lengths (episode,) of a run, int64.
-
-    Raises
-    ------
-    InputError
-        If `variables` or ``length`` are missing, have other dims than they should, or the steps
-        have gaps or end before the episodes do.
-    """
-    for name in (*variables, "length"):
-        if name not in run:
-            there = [str(variable) for variable in run.data_vars]
-            close = nearest(name, there)
-            hint = f" Nearest: {', '.join(close)}." if close else f" It has {', '.join(there)}."
-            raise InputError(f"The run has no variable {name!r}.{hint}")
-        wanted = {"episode"} if name == "length" else {"episode", "step"}
-        dims = set(run[name].dims)
-        if not (wanted <= dims if name == "observation" else wanted == dims):
-            raise InputError(f"{name} needs dims {sorted(wanted)}; it has {run[name].dims}.")
-    if "step" not in run.coords:
-        raise InputError("The run has no coordinate 'step' to tell thinking steps by.")
-    step, length = run["step"].values, run["length"].values
-    if not run.sizes["episode"] or not len(step):
-        raise InputError(f"The run is empty: {dict(run.sizes)}.")
-    if step.dtype.kind not in "iu" or (np.diff(step) != 1).any():
-        raise InputError(f"The steps of a run are consecutive integers; got {step[:12]} ….")
-    if length.dtype.kind not in "iu":
-        raise InputError(f"length is an integer; got {length.dtype}.")
-    step, length = step.astype(np.int64), length.astype(np.int64)
-    if (step >= 0).sum() == 0 or length.max() > step[-1] + 1:
-        episode = int(length.argmax())
-        raise InputError(
-            f"The run ends at step {step[-1]}, episode {episode} at step {length[episode] - 1}; "
-            "labels are made of the future. Compute them on the whole run, then select steps."
-        )
-    if "done" in run and set(run["done"].dims) == {"episode", "step"}:
-        last = (length - 1 - step[0]).clip(0)
-        done = run["done"].transpose("episode", "step").values[np.arange(len(length)), last]
-        wrong = np.flatnonzero(~done & (length > max(step[0], 0)))
-        if len(wrong):
-            raise InputError(
-                f"Episode {wrong[0]} is not done at step {length[wrong[0]] - 1}, its last."
-            )
-    return step, length
 
 
 def _encoding(run: xr.Dataset) -> str:

@@ -33,6 +33,7 @@ def export_organism(
     checkpoints: int = 10,
     weights: Mapping[int, str | os.PathLike] | None = None,
     started_from: str | os.PathLike | None = None,
+    dtype: torch.dtype | None = None,
 ) -> Path:
     """Write the organism that a run has trained so far: weights, card, recipe, log, checkpoints.
 
@@ -57,6 +58,8 @@ def export_organism(
         Step of this run → file of the weights; those that the run kept unless told.
     started_from
         Where the organism that the run started from is now; the recipe's `start_from` unless told.
+    dtype
+        Of the organism's weights on disk, as in `Organism.save`.
 
     Returns
     -------
@@ -93,7 +96,7 @@ def export_organism(
     organism.card = dataclasses.replace(organism.card, training=training, training_steps=total)
     if (folder / "card.json").exists():
         shutil.rmtree(folder)
-    organism.save(folder)
+    organism.save(folder, dtype=dtype)
     for file in ("recipe.json", "log.jsonl"):
         shutil.copyfile(run / file, folder / file)
     hashes = {}

@@ -7,10 +7,10 @@ import pytest
 
 from interp.errors import InputError, UnknownNameError
 from organisms.counterfactual_pairs import CounterfactualPairs
+from organisms.directions import ACTION_NAMES
 from organisms.sokoban.counterfactuals import KINDS, level_pairs
 from organisms.sokoban.environment import SokobanWorld
 from organisms.sokoban.generator import room_split
-from organisms.sokoban.moves import ACTION_NAMES
 from organisms.sokoban.oracle import solve
 
 N = 4

@@ -8,11 +8,11 @@ import xarray as xr
 
 from interp.conditions import Condition
 from interp.errors import InputError, UnknownNameError
+from organisms.directions import ACTION_NAMES
 from organisms.sokoban._ways import beside, solution_without
 from organisms.sokoban.environment import SokobanWorld
 from organisms.sokoban.generator import room_split
 from organisms.sokoban.levels import Level, Levels, parse_levels
-from organisms.sokoban.moves import ACTION_NAMES
 from organisms.sokoban.oracle import solve
 from organisms.sokoban.shortcuts import KINDS, LEAST_GAIN, find_shortcuts, mirrored
 from organisms.sokoban.steering import action_rewrites, shortcut_tasks
