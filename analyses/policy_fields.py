@@ -132,7 +132,7 @@ def plot_policy_field(
     before, after
         From `policy_field`, of one task.
     organism
-        Whose family draws the task (``organism.draw_field``).
+        Whose family draws the task (``organism.draw_task``).
     titles
         Of the first two panels.
 
@@ -155,7 +155,7 @@ def plot_policy_field(
     with figure_style():
         figure, axes = subplots(1, 3, width="text", height=2.75)
         for letter, ax, (title, field, colour) in zip("abc", axes, panels, strict=True):
-            organism.draw_field(before.attrs["task"], field.values, ax, colour=colour)
+            organism.draw_task(before.attrs["task"], ax, field=field.values, colour=colour)
             ax.set_title(f"{letter}   {title}", loc="left")
             if (way := ways.get(title)) is not None:
                 y, x = way.values[(way.values >= 0).all(axis=1)].T

@@ -13,8 +13,14 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from analyses.choice_pictures import (
+    agent_choices,
+    plot_agent_choices,
+    retargeting_picture,
+)
 from analyses.forecast import forecast, forecasts_of, plot_forecast
 from analyses.known_objectives import known_agents, known_objectives, known_rows
+from analyses.objective_probes import objective_probes, plot_objective_probes
 from analyses.objective_report import objective_report, plot_objective_report
 from analyses.objective_swap import objective_swap, plot_objective_swap
 from analyses.population import agents_of, plot_population, population_behaviour, short_names
@@ -22,6 +28,16 @@ from analyses.population_traits import population_traits
 from analyses.report import Report, number
 from analyses.study import write_netcdf
 from interp.errors import InputError, UnknownNameError
+
+CAPTIONS = {
+    "choices": "The first tasks in which the objectives part: the agent's way, and how agents after "
+    "either would have gone.",
+    "probes": "Where the goal can be read, tested where objectives part, and how long before it is "
+    "reached; with controls.",
+    "swap": "Another place is written in as the goal's: does the agent go there? Against random "
+    "directions, another pair's difference, and nothing.",
+    "field": "The policy at every place before and after, in a task in which it works.",
+}
 
 
 def population_study(
@@ -50,7 +66,7 @@ def population_study(
     n_pairs
         Pairs of tasks for the goal swap.
     examples
-        Agents (names without the population's) with a report and a goal swap of their own; by
+        Agents (names without the population's) that are looked at one by one; by
         default one of each kind of outcome (see `example_agents`).
     seed
         Of tasks, acting and bootstraps.
@@ -97,10 +113,11 @@ def population_study(
     if known := known_agents(organisms):
         keep("known", known_objectives(known, seed=seed, progress=progress))
     for name in examples or example_agents(behaviour):
-        report = objective_report(by_name[name], seed=seed, progress=False)
-        keep(f"report-{name}", report, plot_objective_report(report))
-        swap = objective_swap(by_name[name], n_pairs=n_pairs, seed=seed, progress=progress)
-        keep(f"swap-{name}", swap, plot_objective_swap(swap))
+        for kind, (result, figure) in _example(by_name[name], n_traits, n_pairs, seed).items():
+            keep(f"{kind}-{name}", result, figure)
+        picture = retargeting_picture(by_name[name], seed=seed)
+        figures[f"field-{name}"] = picture
+        save(picture, out / f"field-{name}")
     title = population if isinstance(population, str) else f"{len(organisms)} agents"
     page = _page(title, results, figures)
     command = ["mesascope", "population", str(title), "--n", str(n), "--seed", str(seed)]
@@ -110,6 +127,27 @@ def population_study(
     record = {"agents": [o.describe() for o in organisms], "seed": seed, "n": n, "seconds": seconds}
     (out / "study.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     return page.write(out / "report.html")
+
+
+def _example(organism: Any, n: int, n_pairs: int, seed: int) -> dict[str, tuple[xr.Dataset, Any]]:
+    """Return what is made of one agent: name → result and figure."""
+    split = next(iter(organism.diverging))
+    report = objective_report(organism, n=n, seed=seed, progress=False)
+    choices = agent_choices(organism, split, seed=seed)
+    probes = objective_probes(
+        organism,
+        organism.tasks(organism.decorrelated, n, seed + 1),
+        test=organism.tasks(split, n, seed + 1),
+        seed=seed,
+        progress=False,
+    )
+    swap = objective_swap(organism, n_pairs=n_pairs, seed=seed, progress=False)
+    return {
+        "report": (report, plot_objective_report(report)),
+        "choices": (choices, plot_agent_choices(choices, organism)),
+        "probes": (probes, plot_objective_probes(probes)),
+        "swap": (swap, plot_objective_swap(swap)),
+    }
 
 
 def example_agents(behaviour: xr.Dataset) -> list[str]:
@@ -169,12 +207,10 @@ def _page(title: str, results: dict[str, xr.Dataset], figures: dict[str, Any]) -
             page.text(report.attrs["verdict"])
             page.text(f"What would change the verdict: {report.attrs['would_change']}")
             page.figure(figures[name], "Base, mesa and behavioural objective side by side.")
-        elif kind == "swap":
-            page.figure(
-                figures[name],
-                "Writing the goal's place: does the agent go to the other place? Against random "
-                "directions, another pair's difference, and nothing.",
-            )
+        elif kind in CAPTIONS:
+            page.figure(figures[name], CAPTIONS[kind])
+            if kind == "swap":
+                page.figure(figures[f"field-{agent}"], CAPTIONS["field"])
     return page
 
 

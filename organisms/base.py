@@ -288,7 +288,9 @@ class Organism(ABC):
         mapping
             Name → an intervention with one value per example, on what the network makes of its
             observation before anything else. ``"base"`` takes away what makes the goal the base
-            objective's, ``"proxy"`` what makes it the proxy's; ``"both"`` takes away both.
+            objective's, ``"proxy"`` what makes it the proxy's, ``"both"`` both; ``"base_on_other"``
+            and ``"proxy_on_other"``, where a family has them, give it to another thing. Edits of
+            different places add up: one with the other moves a feature.
 
         Raises
         ------
@@ -317,26 +319,51 @@ class Organism(ABC):
         """
         raise InputError(f"A task of the family {self.card.family!r} begins where it does.")
 
-    def draw_field(self, task: str, field: Any, ax: Any = None, **options: Any) -> Any:
-        """Draw a task as it begins, with an arrow at every place.
+    def ways(self, run: xr.Dataset) -> np.ndarray:
+        """Return the places that the organism was at, (episode, time, axis) int64; −1 beyond the end.
+
+        Raises
+        ------
+        InputError
+            If the family knows no places.
+        """
+        raise InputError(f"The family {self.card.family!r} knows no places.")
+
+    def hypothetical_ways(self, tasks: Tasks) -> Mapping[str, np.ndarray]:
+        """Return how an agent after each of the objectives would go, as far as the family knows.
+
+        Returns
+        -------
+        mapping
+            Objective → (episode, time, axis) int64: rows and columns, −1 beyond the end.
+
+        Raises
+        ------
+        InputError
+            If the family knows no such ways.
+        """
+        raise InputError(f"The family {self.card.family!r} knows no ways of hypothetical agents.")
+
+    def draw_task(self, task: str, ax: Any = None, **options: Any) -> Any:
+        """Draw a task as it begins, with ways through it or an arrow at every place.
 
         Parameters
         ----------
         task
             Written out (``Tasks.texts``).
-        field
-            Rows down and columns right at every place, dims ``(y, x, 2)``; NaN for none.
         ax
             Where to draw; a new figure if left out.
         **options
-            ``colour`` of the arrows, ``title``.
+            ``trajectories``: name → places, dims ``(time, 2)``, −1 where there is none. ``field``:
+            rows down and columns right at every place, dims ``(y, x, 2)``, NaN for none. ``colour``
+            of its arrows; ``title``.
 
         Raises
         ------
         InputError
-            If the family draws no fields.
+            If the family draws no tasks.
         """
-        raise InputError(f"The family {self.card.family!r} draws no fields.")
+        raise InputError(f"The family {self.card.family!r} draws no tasks.")
 
     def draw_plan(self, episode: xr.Dataset, ax: Any = None, **options: Any) -> Any:
         """Draw the first state of one episode, with a plan or the way that was gone.

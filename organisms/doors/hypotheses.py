@@ -46,6 +46,37 @@ FEATURES = {
 }
 """Game → objective → the features (`organisms.doors.mdp`) that its pursuit weighs."""
 
+PLANNER_OF = {
+    "door": "reach-door",
+    "red": "reach-red",
+    "object": "nearest-object",
+    "cheese": "reach-cheese",
+    "corner": "corner-seeker",
+    "chest": "open-chests",
+    "key": "key-lover",
+}
+"""Objective → the planner (`organisms.doors.planners`) that has it."""
+
+
+def hypothetical_ways(mazes: Mazes, max_steps: int = 40) -> dict[str, np.ndarray]:
+    """Return how a planner of each of the game's objectives goes.
+
+    Returns
+    -------
+    dict
+        Objective → (episode, time, axis) int64: row and column before each step and after the last,
+        −1 beyond.
+    """
+    from organisms.doors.outcomes import outcomes
+    from organisms.doors.planners import demonstrate
+
+    return {
+        objective: outcomes(
+            demonstrate(mazes, PLANNER_OF[objective], max_steps=max_steps)
+        ).position.values
+        for objective in GAMES[mazes.game].objectives
+    }
+
 
 def reached(run: xr.Dataset) -> xr.DataArray:
     """Return which objectives each episode is in line with.

@@ -251,12 +251,22 @@ class DoorsOrganism(GridOrganism):
         begun[mazes.start[:, 0], mazes.start[:, 1]] = np.arange(len(mazes))
         return mazes, begun
 
-    def draw_field(self, task: str, field: Any, ax: Any = None, **options: Any) -> Any:
-        """Draw a maze with an arrow on every square; see `organisms.doors.render.draw_maze`."""
+    def ways(self, run: xr.Dataset) -> np.ndarray:
+        """Return where the agent was before each step and after the last; see `outcomes`."""
+        return self.outcomes(run).position.values
+
+    def hypothetical_ways(self, tasks: Mazes) -> Mapping[str, np.ndarray]:
+        """Return how the family's planners would go; see `organisms.doors.planners`."""
+        from organisms.doors.hypotheses import hypothetical_ways
+
+        return hypothetical_ways(tasks)
+
+    def draw_task(self, task: str, ax: Any = None, **options: Any) -> Any:
+        """Draw a maze, with ways or arrows; see `organisms.doors.render.draw_maze`."""
         from organisms.doors.render import draw_maze
         from organisms.doors.text import parse_mazes
 
-        return draw_maze(parse_mazes(task)[0], ax, field=field, **options)
+        return draw_maze(parse_mazes(task)[0], ax, **options)
 
     def task_features(self, tasks: Mazes) -> Mapping[str, Any]:
         """Return of each maze its rows, columns (before any padding) and objects."""
