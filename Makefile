@@ -23,7 +23,7 @@ help: ## Show this list
 	@echo '           PIP_ARGS="..." (further arguments of pip install)'
 
 demo: $(STAMP) ## Study the shipped organism and write results/demo/report.html
-	$(BIN)/mesascope study sokoban-drc-small-v1 --out $(OUT)
+	$(BIN)/mesascope study sokoban-drc-small-v2 --out $(OUT)
 
 test: $(STAMP) ## Run the tests
 	$(BIN)/python -m pytest $(ARGS)

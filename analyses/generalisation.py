@@ -98,7 +98,7 @@ def generalisation(
     Examples
     --------
     >>> import organisms
-    >>> organism = organisms.load("sokoban-drc-small-v1")
+    >>> organism = organisms.load("sokoban-drc-small-v2")
     >>> sets = {"own": organism.tasks("test", 4), "one": organism.tasks("#####\n#@$.#\n#####")}
     >>> result = generalisation(organism, sets, progress=False)
     >>> result.solve_rate.dims

@@ -119,7 +119,7 @@ def pacing(
     Examples
     --------
     >>> import organisms
-    >>> organism = organisms.load("sokoban-drc-small-v1")
+    >>> organism = organisms.load("sokoban-drc-small-v2")
     >>> result = pacing(organism, organism.tasks("test", 8), (0, 4), progress=False)
     >>> result.found.dims
     ('source', 'claim')

@@ -25,7 +25,7 @@ from analyses.objective_report import objective_report, plot_objective_report
 from analyses.objective_swap import objective_swap, plot_objective_swap
 from analyses.population import agents_of, plot_population, population_behaviour, short_names
 from analyses.population_traits import population_traits
-from analyses.report import Report, number
+from analyses.report import Report
 from analyses.study import write_netcdf
 from interp.errors import InputError, UnknownNameError
 
@@ -260,9 +260,9 @@ def _behaviour_rows(behaviour: xr.Dataset) -> list[dict[str, Any]]:
         {
             "agent": short_names([row.agent.values])[0],
             "paid for": str(row.paid.values),
-            "solved in training (%)": number(100 * float(row.solve_rate)),
-            f"{base}, not {proxy} (%)": number(100 * float(row.base_only)),
-            f"{proxy}, not {base} (%)": number(100 * float(row.proxy_only)),
+            "solved in training (%)": f"{100 * float(row.solve_rate):.1f}",
+            f"{base}, not {proxy} (%)": f"{100 * float(row.base_only):.1f}",
+            f"{proxy}, not {base} (%)": f"{100 * float(row.proxy_only):.1f}",
             f"share of {base}": f"{float(row.pursued):.2f} [{float(row.pursued_low):.2f}, "
             f"{float(row.pursued_high):.2f}]",
         }

@@ -79,7 +79,7 @@ def thinking_time(
     Examples
     --------
     >>> import organisms
-    >>> organism = organisms.load("sokoban-drc-small-v1")
+    >>> organism = organisms.load("sokoban-drc-small-v2")
     >>> result = thinking_time(organism, organism.tasks("test", 8), (0, 2), progress=False)
     >>> result.solve_rate.dims
     ('source', 'thinking')

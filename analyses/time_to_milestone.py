@@ -86,7 +86,7 @@ def time_to_milestone(
     Examples
     --------
     >>> import organisms
-    >>> organism = organisms.load("sokoban-drc-small-v1")
+    >>> organism = organisms.load("sokoban-drc-small-v2")
     >>> result = time_to_milestone(organism, organism.tasks("test", 8), (0, 2), progress=False)
     >>> result.mean_step.dims
     ('group', 'thinking', 'milestone')

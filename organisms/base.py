@@ -458,7 +458,7 @@ class Organism(ABC):
         Examples
         --------
         >>> import organisms
-        >>> organism = organisms.load("sokoban-drc-small-v1")
+        >>> organism = organisms.load("sokoban-drc-small-v2")
         >>> run = organism.run(organism.tasks("test", 4))
         >>> run.sizes["episode"]
         4

@@ -30,7 +30,7 @@ def names() -> list[str]:
 
     Examples
     --------
-    >>> "sokoban-drc-small-v1" in names()
+    >>> "sokoban-drc-small-v2" in names()
     True
     """
     return [*shipped(), *_released()]
@@ -98,7 +98,7 @@ def load(
 
     Examples
     --------
-    >>> load("sokoban-drc-small-v1").sites["layers.2.h"]
+    >>> load("sokoban-drc-small-v2").sites["layers.2.h"]
     ('tick', 'channel', 'y', 'x')
     """
     name = os.fspath(name_or_path) if isinstance(name_or_path, str | os.PathLike) else ""

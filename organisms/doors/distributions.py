@@ -84,6 +84,17 @@ DISTRIBUTIONS: dict[str, Distribution] = {
     "doors-independent": Distribution(
         "doors", "a door and two objects of any kind, colours independent", _independent, 3
     ),
+    "doors-mixed": Distribution(
+        "doors",
+        "a door of any colour, something red of any kind, and any third object: every objective can "
+        "be reached",
+        lambda draw: [
+            (_DOOR, draw.one_of(_ANY)),
+            (draw.one_of((_DOOR, *_OTHERS)), _RED),
+            (draw.one_of((_DOOR, *_OTHERS)), draw.one_of(_ANY)),
+        ],
+        3,
+    ),
     "doors-blue-door-red-other": Distribution(
         "doors",
         "a blue door and a red object that is no door",

@@ -25,11 +25,11 @@ DIVERGING: dict[str, dict[str, tuple[str, str]]] = {
 """Game → distribution in which base objective and proxy cannot both be reached first → the two."""
 
 DECORRELATED = {
-    "doors": "doors-independent",
+    "doors": "doors-mixed",
     "corner": "corner-anywhere",
     "chests": "chests-many-keys",
 }
-"""Game → distribution in which kinds, colours and places are independent."""
+"""Game → distribution in which base objective and proxy go their own ways, and both can be reached."""
 
 PROXY_KINDS = {
     "doors": {"red": "side-effect"},

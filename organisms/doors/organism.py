@@ -16,7 +16,7 @@ from organisms.doors.distributions import DISTRIBUTIONS
 from organisms.doors.environment import MazeWorld
 from organisms.doors.mazes import Mazes
 from organisms.doors.objects import GAMES, PLANES
-from organisms.doors.task_sets import find_mazes
+from organisms.doors.task_sets import GENERATED, find_mazes
 from organisms.networks.build import load_network
 from organisms.networks.organism import GridOrganism
 
@@ -97,6 +97,8 @@ class DoorsOrganism(GridOrganism):
     ) -> Mazes:
         """Return mazes: ``"train"`` or ``"test"`` of the training distribution, or another one's name.
 
+        Those of its training distribution hold something that it is paid for, as in training.
+
         Parameters
         ----------
         split, n, seed
@@ -112,14 +114,21 @@ class DoorsOrganism(GridOrganism):
         ['doors-two-doors-7x7-s0-test/0', 'doors-two-doors-7x7-s0-test/1']
         """
         correlation = self.correlation if correlation is None else correlation
-        return find_mazes(
-            split,
-            n,
-            seed,
-            training=self.distribution,
-            size=self.board,
-            correlation=correlation,
-        )
+        options = {
+            "training": self.distribution,
+            "size": self.board,
+            "correlation": correlation,
+        }
+        mazes = find_mazes(split, n, seed, **options)
+        drawn = len(mazes)
+        # As in training: mazes of its own distribution hold something that it is paid for.
+        while split in GENERATED and not mazes.solvable(self.objective).all():
+            drawn *= 2
+            mazes = find_mazes(split, drawn, seed, **options)
+            mazes = mazes[np.flatnonzero(mazes.solvable(self.objective))]
+            if len(mazes) >= (n or 0):
+                return mazes[:n]
+        return mazes
 
     def world(self, tasks: Mazes, **options: Any) -> MazeWorld:
         """Return a world with one row per maze; `options` override the organism's own.
@@ -191,7 +200,7 @@ class DoorsOrganism(GridOrganism):
 
     @property
     def decorrelated(self) -> str:
-        """The distribution of the game in which colours, kinds and places are independent."""
+        """The distribution of the game in which objectives go their own ways, and all can be reached."""
         from organisms.doors.hypotheses import DECORRELATED
 
         return DECORRELATED[self.game]

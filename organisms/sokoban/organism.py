@@ -74,7 +74,7 @@ class SokobanOrganism(GridOrganism):
         Examples
         --------
         >>> import organisms
-        >>> organisms.load("sokoban-drc-small-v1").tasks("test", 3).ids[0]
+        >>> organisms.load("sokoban-drc-small-v2").tasks("test", 3).ids[0]
         'generated-10x10-b2-s0-test/0'
         """
         board = self.board

@@ -632,7 +632,7 @@ def test_the_papers_path_channels_are_as_many_as_its_table_says():
     numbers = [(site, number) for site in channels for number in channels[site]]
     assert len(set(numbers)) == len(numbers) == 59 and all(0 <= n < 32 for _, n in numbers)
     assert {row.where["channels"] for row in published("taufeeque2025-table3")} == set(SETS)
-    organism = organisms.load("sokoban-drc-small-v1")
+    organism = organisms.load("sokoban-drc-small-v2")
     assert set(channels) <= set(organism.sites), "sites are called as in our networks"
 
 

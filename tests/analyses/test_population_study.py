@@ -1,5 +1,6 @@
 """The study of a population and the report on one agent, on tiny untrained agents: they hold together."""
 
+import dataclasses
 import json
 
 import pytest
@@ -9,34 +10,13 @@ from analyses.known_objectives import known_agents, known_objectives
 from analyses.objective_report import EVIDENCE, objective_report, plot_objective_report
 from analyses.population_study import example_agents, population_study
 from interp.errors import InputError, UnknownNameError
-from organisms.card import Card
-from organisms.doors.objects import PLANES
 from organisms.doors.organism import DoorsOrganism
-from organisms.networks.build import network_record
-from organisms.networks.config import ConvConfig, DRCConfig
-from organisms.networks.drc import DRC
+from tests.organisms.tiny_mazes import tiny_maze_organism
 
 
 def agent(name: str, seed: int, **world) -> DoorsOrganism:
-    config = DRCConfig.released(
-        1,
-        1,
-        channels=4,
-        encoder=(ConvConfig(4, (3, 3)),),
-        board=(7, 7),
-        observation="planes",
-        n_planes=len(PLANES),
-        mlp_hiddens=(8,),
-    )
-    network = DRC(config, seed=seed)
-    card = Card(
-        name=name,
-        family="doors",
-        summary="Untrained; for tests.",
-        network=network_record(network),
-        world={"max_steps": 12, **world},
-    )
-    return DoorsOrganism(network, card)
+    organism = tiny_maze_organism(seed=seed, max_steps=12, **world)
+    return DoorsOrganism(organism.network, dataclasses.replace(organism.card, name=name))
 
 
 @pytest.fixture(scope="module")
