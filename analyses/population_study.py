@@ -27,7 +27,7 @@ from analyses.population import agents_of, plot_population, population_behaviour
 from analyses.population_traits import population_traits
 from analyses.report import Report
 from analyses.study import write_netcdf
-from interp.errors import InputError, UnknownNameError
+from interp.errors import InputError, UnknownNameError, check_integer
 
 CAPTIONS = {
     "choices": "The first tasks in which the objectives part: the agent's way, and how agents after "
@@ -85,6 +85,8 @@ def population_study(
     """
     from interp.style import save
 
+    for name, value, least in (("n", n, 1), ("n_traits", n_traits, 2), ("n_pairs", n_pairs, 1)):
+        check_integer(name, value, least)
     started, out = time.monotonic(), Path(out)
     organisms = list(agents_of(population))
     if len(organisms) < 4:

@@ -120,6 +120,8 @@ def load(
         organism = module.from_released(module.fetch_released(name), name)
     elif folder.is_dir():
         organism = _from_folder(folder, steps)
+    elif (population := name.partition("/")[0]) in populations():
+        raise UnknownNameError(f"organism of {population!r}", name, populations()[population])
     elif os.sep in name or folder.exists():
         raise AssetError(
             f"{name!r} is not a folder. Give the folder of a saved organism (card.json) or of a "

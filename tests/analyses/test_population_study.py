@@ -76,6 +76,8 @@ def test_wrong_input_is_named(agents, tmp_path):
         population_study(agents[:3], tmp_path)
     with pytest.raises(UnknownNameError, match="door-c100-s0"):
         population_study(agents, tmp_path, examples=["door-c100-s1"])
+    with pytest.raises(InputError, match="n must be"):
+        population_study(agents, tmp_path / "new", n=0)
     with pytest.raises(InputError, match="no agents"):
         known_objectives([])
     assert not list(tmp_path.iterdir())

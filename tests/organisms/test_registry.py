@@ -69,3 +69,30 @@ def test_shipped_checkpoints_load_and_differ(name):
 def test_released_organisms_have_no_checkpoints():
     with pytest.raises(UnknownNameError, match="checkpoint of"):
         organisms.load(f"{organisms.names()[-1]}@100")
+
+
+def test_agents_of_a_population_are_found_by_name_and_misspelt_ones_named():
+    populations = organisms.populations()
+    for population, agents in populations.items():
+        assert len(agents) == len(set(agents)) > 1
+        assert all(
+            name.startswith(f"{population}/") and name in organisms.names() for name in agents
+        )
+        with pytest.raises(UnknownNameError, match=agents[0]):
+            organisms.load(agents[0] + "0")
+    assert populations, "a population ships"
+
+
+def test_every_agent_of_a_population_is_what_its_card_and_its_recipe_say():
+    from organisms.training.population import population_recipes
+
+    for population, agents in organisms.populations().items():
+        recipes = population_recipes(population)
+        assert set(agents) == set(recipes)
+        for name in agents:
+            organism, recipe = organisms.load(name), recipes[name]  # load checks the sha256
+            assert organism.network.config == recipe.network
+            assert organism.card.training_steps == recipe.total_steps
+            assert organism.objective == recipe.objective
+            assert organism.correlation == recipe.correlation
+            assert len(organism.card.results) >= 10
