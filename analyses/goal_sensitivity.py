@@ -49,7 +49,7 @@ def goal_sensitivity(
     Parameters
     ----------
     organism
-        With ``run``, ``replay``, ``reached``, ``edits`` and ``state_sites``; see `organisms.base`.
+        With ``run``, ``replay``, ``reached``, ``edits`` and ``state_sites``; see `organisms.family`.
     tasks
         In which base objective and proxy coincide.
     seed

@@ -39,10 +39,7 @@ class Organisms(Command):
         from organisms import names, populations, shipped
         from organisms.card import Card
 
-        # The agents of a population have one line for all of them.
-        members = {name for agents in populations().values() for name in agents}
-        alone = {name: folder for name, folder in shipped().items() if name not in members}
-        cards = {name: Card.read(folder / "card.json") for name, folder in alone.items()}
+        cards = {name: Card.read(folder / "card.json") for name, folder in shipped().items()}
         rows: list[dict[str, Any]] = [
             {
                 "name": name,
@@ -50,20 +47,17 @@ class Organisms(Command):
                 "summary": cards[name].summary if name in cards else "released; downloaded on use",
             }
             for name in names()
-            if name not in members
-        ]
-        rows += [
-            {
-                "name": f"{population}/AGENT",
-                "shipped": True,
-                "summary": f"{len(agents)} agents: {', '.join(a.partition('/')[2] for a in agents)}",
-            }
-            for population, agents in populations().items()
         ]
         if self.json:
             print_json(rows)
-        else:
-            print(table(["name", "summary"], [[row["name"], row["summary"]] for row in rows]))
+            return
+        # For people, the agents of a population have one line for all of them.
+        members = {name for agents in populations().values() for name in agents}
+        lines = [[row["name"], row["summary"]] for row in rows if row["name"] not in members]
+        for population, agents in populations().items():
+            among = ", ".join(name.partition("/")[2] for name in agents)
+            lines.append([f"{population}/AGENT", f"{len(agents)} agents: {among}"])
+        print(table(["name", "summary"], lines))
 
     def _show(self, name: str) -> None:
         import organisms

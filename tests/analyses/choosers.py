@@ -99,7 +99,7 @@ class ChoiceNetwork(HookedNetwork):
 
 
 class Chooser:
-    """An agent with known weights, and with the hooks of `organisms.base`."""
+    """An agent with known weights, and with the hooks of `organisms.family`."""
 
     observation_dims = ("thing", "feature")
     state_sites = ("worth",)
