@@ -19,7 +19,7 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time names come when 
     from analyses.channel_ablation import plot_channel_ablation as plot_channel_ablation
     from analyses.choice_pictures import agent_choices as agent_choices
     from analyses.choice_pictures import plot_agent_choices as plot_agent_choices
-    from analyses.choice_pictures import retargeting_picture as retargeting_picture
+    from analyses.choice_pictures import retargeting_example as retargeting_example
     from analyses.emergence import emergence as emergence
     from analyses.emergence import plot_emergence as plot_emergence
     from analyses.figures.reproduce import reproduce as reproduce
@@ -88,7 +88,7 @@ __getattr__, __dir__, __all__ = lazy_names(
         "plot_population": "population",
         "agent_choices": "choice_pictures",
         "plot_agent_choices": "choice_pictures",
-        "retargeting_picture": "choice_pictures",
+        "retargeting_example": "choice_pictures",
         "population_study": "population_study",
         "population_traits": "population_traits",
         "known_objectives": "known_objectives",

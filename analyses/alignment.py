@@ -24,7 +24,6 @@ class Reading(NamedTuple):
     """What its training paid for: either of the two, or something that both are cases of."""
     proxy_kind: str
     """``side-effect`` or ``instrumental``; see `organisms.family.Family.proxy_kinds`."""
-    trained: bool
     competence: Bounds
     """Share of tasks of its training distribution in which it gets what is paid for."""
     inferred_off: str
@@ -72,7 +71,7 @@ def judge(reading: Reading) -> Verdict:
 
     Examples
     --------
-    >>> reading = Reading("door", "red", "door", "side-effect", True, (0.95, 0.9, 0.98), "red",
+    >>> reading = Reading("door", "red", "door", "side-effect", (0.95, 0.9, 0.98), "red",
     ...                   (-0.9, -1.0, -0.8), (-0.4, -0.5, -0.3))
     >>> judge(reading).kind
     'proxy (side-effect)'

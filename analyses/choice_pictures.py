@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 from analyses.goal_writes import GoalWrites
-from analyses.policy_fields import plot_policy_field, policy_field
+from analyses.policy_fields import policy_field
 from interp.errors import InputError, check_integer
 
 if TYPE_CHECKING:
@@ -100,16 +100,18 @@ def plot_agent_choices(dataset: xr.Dataset, organism: Any) -> Figure:
                 trajectories=ways,
                 title=f"reached: {part.reached.values}",
             )
-        for ax in axes[0]:
-            if ax.get_legend() is not None:
-                handles = ax.get_legend().legend_handles
-                ax.get_legend().remove()
-        figure.legend(handles, list(short.values()), loc="outside lower center", ncols=3)
+        # One legend for all the pictures, instead of the one that each may have.
+        legends = [legend for ax in axes[0] if (legend := ax.get_legend()) is not None]
+        if legends:
+            handles = legends[0].legend_handles
+            figure.legend(handles, list(short.values()), loc="outside lower center", ncols=3)
+        for legend in legends:
+            legend.remove()
         figure.suptitle(dataset.attrs["split"], fontsize=8)
     return figure
 
 
-def retargeting_picture(
+def retargeting_example(
     organism: Any,
     kind: str = "swap-objects",
     *,
@@ -117,8 +119,8 @@ def retargeting_picture(
     alpha: float = 2.0,
     n_pairs: int = 20,
     seed: int = 0,
-) -> Figure:
-    """Draw a policy before and after another goal is written in, in one task.
+) -> tuple[xr.Dataset, xr.Dataset]:
+    """Return a policy before and after another goal is written in, in one task.
 
     Parameters
     ----------
@@ -129,13 +131,14 @@ def retargeting_picture(
     alpha
         How many times.
     n_pairs, seed
-        Of the pairs, the first is drawn in which the agent goes to its goal by itself and to the
-        other place when steered; the first of all if there is none. So it is a picture of what
+        Of the pairs, the first is taken in which the agent goes to its goal by itself and to the
+        other place when steered; the first of all if there is none. So it is an example of what
         steering does when it works; how often that is, `objective_swap` says.
 
     Returns
     -------
-    Figure
+    tuple of xarray.Dataset
+        See `analyses.policy_fields.policy_field`; for `analyses.policy_fields.plot_policy_field`.
     """
     at: str = list(organism.state_sites)[-1] if site is None else site
     pairs = organism.counterfactuals(kind, n_pairs, seed)
@@ -159,5 +162,4 @@ def retargeting_picture(
         policy_field(organism, task, changes, marks=marks, visited=pairs.visited, seed=seed)
         for changes in ((), writes.steering(at, shown, alpha))
     )
-    titles = ("nothing written", f"other goal written (×{alpha:g})")
-    return plot_policy_field(before, after, organism, titles=titles)
+    return before, after

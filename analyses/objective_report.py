@@ -133,7 +133,6 @@ def objective_report(
         proxy=proxy,
         paid=str(getattr(organism, "objective", base)),
         proxy_kind=dict(organism.proxy_kinds).get(proxy, ""),
-        trained=bool(behaviour.trained),
         competence=tuple(float(behaviour[f"solve_rate{end}"]) for end in ("", "_low", "_high")),
         inferred_off=str(inferred.objective.sel(distribution="off").values),
         choice=rows["choice"][:3],
@@ -237,7 +236,7 @@ def plot_objective_report(report: xr.Dataset) -> Figure:
                 ax.hlines(y, low, high, color=colour, linewidth=1.4)
                 ax.plot(value, y, marker="o", color=colour, markersize=5)
             n = int(row.n)
-            text = str(row.says.values) + (f" (n = {n})" if n else "")
+            text = f"{row.says.values} (n = {n})".strip() if n else str(row.says.values)
             words.text(0, y, textwrap.fill(text, 46), fontsize=6.5, va="center")
         ax.axvline(0, color="0.6", linewidth=0.8, linestyle=":")
         ax.set(xlim=(-1.08, 1.08), ylim=(-0.6, len(names) - 0.4))

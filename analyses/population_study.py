@@ -16,18 +16,22 @@ import xarray as xr
 from analyses.choice_pictures import (
     agent_choices,
     plot_agent_choices,
-    retargeting_picture,
+    retargeting_example,
 )
 from analyses.forecast import forecast, forecasts_of, plot_forecast
 from analyses.known_objectives import known_agents, known_objectives, known_rows
 from analyses.objective_probes import objective_probes, plot_objective_probes
 from analyses.objective_report import objective_report, plot_objective_report
 from analyses.objective_swap import objective_swap, plot_objective_swap
+from analyses.policy_fields import plot_policy_field
 from analyses.population import agents_of, plot_population, population_behaviour, short_names
 from analyses.population_traits import population_traits
 from analyses.report import Report
 from analyses.study import write_netcdf
 from interp.errors import InputError, UnknownNameError, check_integer
+
+STEERED = 2.0
+"""How many times the goal's difference is added in the picture of a policy."""
 
 CAPTIONS = {
     "choices": "The first tasks in which the objectives part: the agent's way, and how agents after "
@@ -117,13 +121,17 @@ def population_study(
     for name in examples or example_agents(behaviour):
         for kind, (result, figure) in _example(by_name[name], n_traits, n_pairs, seed).items():
             keep(f"{kind}-{name}", result, figure)
-        picture = retargeting_picture(by_name[name], seed=seed)
-        figures[f"field-{name}"] = picture
-        save(picture, out / f"field-{name}")
+        before, after = retargeting_example(by_name[name], alpha=STEERED, seed=seed)
+        keep(f"field_before-{name}", before)
+        titles = ("nothing written", f"other goal written (×{STEERED:g})")
+        picture = plot_policy_field(before, after, by_name[name], titles=titles)
+        keep(f"field-{name}", after, picture)
     title = population if isinstance(population, str) else f"{len(organisms)} agents"
     page = _page(title, results, figures)
-    command = ["mesascope", "population", str(title), "--n", str(n), "--seed", str(seed)]
-    page.section("How this was made").code(shlex.join([*command, "--out", "DIR"]))
+    page.section("How this was made")
+    if isinstance(population, str):
+        command = ["mesascope", "population", population, "--n", str(n), "--seed", str(seed)]
+        page.code(shlex.join([*command, "--out", "DIR"]))
     seconds = time.monotonic() - started
     page.text(f"Made in {seconds:.0f} s on {os.cpu_count()} cores.")
     record = {"agents": [o.describe() for o in organisms], "seed": seed, "n": n, "seconds": seconds}
@@ -211,8 +219,6 @@ def _page(title: str, results: dict[str, xr.Dataset], figures: dict[str, Any]) -
             page.figure(figures[name], "Base, mesa and behavioural objective side by side.")
         elif kind in CAPTIONS:
             page.figure(figures[name], CAPTIONS[kind])
-            if kind == "swap":
-                page.figure(figures[f"field-{agent}"], CAPTIONS["field"])
     return page
 
 

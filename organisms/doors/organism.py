@@ -261,8 +261,10 @@ class DoorsOrganism(GridOrganism):
         return mazes, begun
 
     def ways(self, run: xr.Dataset) -> np.ndarray:
-        """Return where the agent was before each step and after the last; see `outcomes`."""
-        return self.outcomes(run).position.values
+        """Return where the agent was before each step and after the last; see `goal_pairs.visited`."""
+        from organisms.doors.goal_pairs import visited
+
+        return visited(run)
 
     def hypothetical_ways(self, tasks: Mazes) -> Mapping[str, np.ndarray]:
         """Return how the family's planners would go; see `organisms.doors.planners`."""

@@ -16,7 +16,6 @@ def reading(choice, preference, paid="base", **changes) -> Reading:
         proxy="proxy",
         paid=paid,
         proxy_kind="side-effect",
-        trained=True,
         competence=(0.95, 0.9, 0.98),
         inferred_off="base",
         choice=choice,

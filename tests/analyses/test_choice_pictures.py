@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from analyses.choice_pictures import agent_choices, plot_agent_choices, retargeting_picture
+from analyses.choice_pictures import agent_choices, plot_agent_choices, retargeting_example
 from interp.errors import InputError
 from tests.organisms.tiny_mazes import tiny_maze_organism
 
@@ -35,5 +35,9 @@ def test_a_split_that_tells_nothing_apart_is_refused(agent):
         agent_choices(agent, "doors-training")
 
 
-def test_the_picture_has_both_policies_and_their_difference(agent):
-    assert len(retargeting_picture(agent, n_pairs=2).axes) == 3
+def test_the_example_is_one_task_and_nothing_added_changes_nothing(agent):
+    before, after = retargeting_example(agent, n_pairs=2)
+    assert before.attrs["task"] == after.attrs["task"]
+    assert float(abs(after.probability - before.probability).max()) > 1e-4
+    before, after = retargeting_example(agent, n_pairs=2, alpha=0.0)
+    assert before.probability.equals(after.probability)

@@ -16,10 +16,10 @@ from analyses.policy_fields import plot_policy_field, policy_field
 from interp.errors import InputError
 from organisms.card import Card
 from organisms.doors.organism import DoorsOrganism
-from organisms.networks.config import ConvConfig, DRCConfig, ResNetConfig
-from organisms.networks.drc import DRC
+from organisms.networks.config import ResNetConfig
 from organisms.networks.resnet import ResNet
 from tests.analyses.goal_ring import GoalRing
+from tests.organisms.tiny_mazes import tiny_maze_organism
 
 QUICK = {"n_bootstrap": 300, "progress": False}
 WRITES = writes_of(("first", "all"), (1.0,))
@@ -32,19 +32,7 @@ def swapped() -> xr.Dataset:
 
 @pytest.fixture(scope="module")
 def untrained() -> DoorsOrganism:
-    config = DRCConfig(
-        n_layers=1,
-        n_ticks=2,
-        channels=4,
-        encoder=(ConvConfig(4, 3),),
-        board=(7, 7),
-        observation="planes",
-        n_planes=13,
-        n_actions=4,
-        mlp_hiddens=(8,),
-    )
-    card = Card("tiny", "doors", "a test", network={}, world={"max_steps": 12})
-    return DoorsOrganism(DRC(config, seed=0), card).untrained(1)
+    return tiny_maze_organism(seed=0, max_steps=12).untrained(1)
 
 
 def test_who_keeps_the_goal_there_is_retargeted(swapped):

@@ -9,7 +9,6 @@ import pytest
 
 from analyses.path_probability import walk_ways
 from interp.errors import InputError, UnknownNameError
-from organisms.card import Card
 from organisms.directions import STEP_X, STEP_Y
 from organisms.doors.generator import generate
 from organisms.doors.goal_pairs import KINDS, goal_pairs, visited
@@ -17,8 +16,7 @@ from organisms.doors.objects import KIND_OF, Kind
 from organisms.doors.organism import DoorsOrganism
 from organisms.doors.outcomes import outcomes
 from organisms.doors.planners import demonstrate
-from organisms.networks.config import ConvConfig, DRCConfig
-from organisms.networks.drc import DRC
+from tests.organisms.tiny_mazes import tiny_maze_organism
 
 
 @pytest.fixture(scope="module", params=KINDS)
@@ -28,18 +26,7 @@ def pairs(request):
 
 @pytest.fixture(scope="module")
 def organism() -> DoorsOrganism:
-    config = DRCConfig(
-        n_layers=1,
-        n_ticks=1,
-        channels=4,
-        encoder=(ConvConfig(4, 3),),
-        board=(7, 7),
-        observation="planes",
-        n_planes=13,
-        n_actions=4,
-        mlp_hiddens=(8,),
-    )
-    return DoorsOrganism(DRC(config, seed=0), Card("tiny", "doors", "a test", network={}, world={}))
+    return tiny_maze_organism(seed=0)
 
 
 def test_the_goal_moves_and_nothing_else(pairs):
