@@ -41,6 +41,8 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time names come when 
     from analyses.objective_swap import plot_objective_swap as plot_objective_swap
     from analyses.pacing import pacing as pacing
     from analyses.pacing import plot_pacing as plot_pacing
+    from analyses.plan_comparison import compare_plans as compare_plans
+    from analyses.plan_comparison import plot_compare_plans as plot_compare_plans
     from analyses.plan_formation import plan_formation as plan_formation
     from analyses.plan_formation import plot_plan_formation as plot_plan_formation
     from analyses.plan_growth import plan_growth as plan_growth
@@ -63,6 +65,8 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time names come when 
     from analyses.steered_episode import plot_steered_episode as plot_steered_episode
     from analyses.steered_episode import steered_episode as steered_episode
     from analyses.study import study as study
+    from analyses.thinking_comparison import compare_thinking as compare_thinking
+    from analyses.thinking_comparison import plot_compare_thinking as plot_compare_thinking
     from analyses.thinking_time import plot_thinking_time as plot_thinking_time
     from analyses.thinking_time import thinking_time as thinking_time
     from analyses.time_to_milestone import plot_time_to_milestone as plot_time_to_milestone
@@ -78,6 +82,10 @@ __getattr__, __dir__, __all__ = lazy_names(
         "behavioural_objective": "behavioural_objective",
         "plot_behavioural_objective": "behavioural_objective",
         "causal_intervention_score": "causal_intervention",
+        "compare_plans": "plan_comparison",
+        "plot_compare_plans": "plan_comparison",
+        "compare_thinking": "thinking_comparison",
+        "plot_compare_thinking": "thinking_comparison",
         "emergence": "emergence",
         "forecast": "forecast",
         "plot_forecast": "forecast",

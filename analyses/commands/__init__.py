@@ -8,7 +8,7 @@ from analyses.commands.populations import (
     Population,
     TrainPopulation,
 )
-from analyses.commands.runs import Evaluate, Record, Study, Train
+from analyses.commands.runs import Compare, Evaluate, Record, Study, Train
 from analyses.commands.specimens import Organisms
 from analyses.commands.stores import Open, Verify
 
@@ -19,6 +19,7 @@ COMMANDS: dict[str, type[Command]] = {
     "record": Record,
     "study": Study,
     "evaluate": Evaluate,
+    "compare": Compare,
     "evaluate-objectives": EvaluateObjectives,
     "objectives": Objectives,
     "population": Population,

@@ -195,6 +195,92 @@ class Evaluate(Command):
         return [*measured, *published]
 
 
+@dataclass
+class Compare(Command):
+    """Set organisms side by side on the same levels: solve rates, thinking time, plan probes."""
+
+    names: Annotated[
+        tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="NAME [NAME ...]")
+    ]
+    """Names of organisms, or folders of them; the others are the first one's controls."""
+    out: Path
+    """Folder for figures (PNG, PDF) and numbers (netCDF)."""
+    split: str = "test"
+    """train or test (generated, for the first one's board), a Boxoban set, or a level file."""
+    n: OptionalInt = None
+    """How many levels; all of a file or a published set if left out."""
+    thinking: tuple[int, ...] = (0, 2, 4, 8)
+    """Numbers of thinking steps; gains are over 0, which is always run."""
+    plans: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Also probe each of them for its plans."""
+    seed: int = 0
+    """Of the levels, the splits and the bootstraps."""
+    progress: bool = True
+    """Show progress bars."""
+
+    def run(self) -> int:
+        """See `Command.run`."""
+        import organisms
+        from analyses.plan_comparison import compare_plans, plot_compare_plans
+        from analyses.study import write_netcdf
+        from analyses.thinking_comparison import (
+            compare_thinking,
+            different_names,
+            plot_compare_thinking,
+        )
+        from interp.style import save
+
+        several = [organisms.load(name) for name in self.names]
+        different_names(several)
+        tasks = several[0].tasks(self.split, self.n, self.seed)
+        options: dict[str, Any] = {"seed": self.seed, "progress": self.progress}
+        result = compare_thinking(several, tasks, self.thinking, **options)
+        made: dict[str, tuple[Any, Any]] = {"thinking": (result, plot_compare_thinking(result))}
+        print(f"{self.split}, n = {len(tasks)}; intervals {100 * result.attrs['confidence']:.0f} %")
+        print(table(*_thinking_table(result), right=[1, 2, 3]))
+        if self.plans:
+            result = compare_plans(several, tasks, **options)
+            made["plans"] = (result, plot_compare_plans(result))
+            print(table(*_plans_table(result), right=[2]))
+        self.out.mkdir(parents=True, exist_ok=True)
+        for name, (dataset, figure) in made.items():
+            write_netcdf(dataset, self.out / f"{name}.nc")
+            for path in save(figure, self.out / name):
+                print(path)
+        return 0
+
+
+def _thinking_table(result: Any) -> tuple[list[str], list[list[str]]]:
+    steps = int(result.thinking.values[-1])
+    rows = []
+    for name in result.organism.values:
+        cell = result.sel(organism=name, thinking=steps)
+        at_once = _cell(result.sel(organism=name, thinking=0), "solve_rate")
+        rows.append([str(name), _percent(at_once), *(_percent(_cell(cell, of)) for of in _GAINS)])
+    return ["organism", "solved at once", f"gain, {steps} steps", "the first's gain above it"], rows
+
+
+def _plans_table(result: Any) -> tuple[list[str], list[list[str]]]:
+    rows = []
+    for concept in result.concept.values:
+        for name in result.organism.values:
+            cell = result.sel(organism=name, concept=concept)
+            margin = _cell(cell, "margin")
+            words = "{value:.2f} [{low:.2f}, {high:.2f}]".format(**margin)
+            found = "found" if bool(cell.found) else "not found"
+            where = f"{cell.site.item()}, tick {cell.tick.item()}"
+            rows.append([str(concept), str(name), f"{float(cell.score):.2f}", words, found, where])
+    return ["concept", "organism", "macro-F1", "above the best control", "verdict", "where"], rows
+
+
+_GAINS = ("gain", "margin")
+
+
+def _cell(cell: Any, name: str) -> dict[str, float]:
+    ends = (("value", ""), ("low", "_low"), ("high", "_high"))
+    return {key: float(cell[name + end]) for key, end in ends}
+
+
 def solve_rates(result: Any) -> list[dict[str, Any]]:
     """Return the solve rates of a `thinking_time` Dataset as records, JSON-able.
 
@@ -207,10 +293,7 @@ def solve_rates(result: Any) -> list[dict[str, Any]]:
             "thinking_steps": int(steps),
             "n": int(result.sizes["episode"]),
             **{
-                name: {
-                    key: float(result[name + end].sel(source=source, thinking=steps))
-                    for key, end in (("value", ""), ("low", "_low"), ("high", "_high"))
-                }
+                name: _cell(result.sel(source=source, thinking=steps), name)
                 for name in ("solve_rate", "gain")
             },
         }
@@ -220,6 +303,8 @@ def solve_rates(result: Any) -> list[dict[str, Any]]:
 
 
 def _percent(interval: dict[str, float]) -> str:
+    if interval["value"] != interval["value"]:
+        return ""
     value, low, high = (100 * interval[key] for key in ("value", "low", "high"))
     return f"{value:.1f} % [{low:.1f}, {high:.1f}]"
 
@@ -237,7 +322,7 @@ class Train(Command):
     resume: bool = True
     """Go on where a training in that folder stopped; otherwise such a folder is an error."""
     device: OptionalStr = None
-    """Where the network is trained: cpu, cuda. The world runs on the CPU."""
+    """Where it is trained: cpu, cuda."""
     progress: bool = True
     """Show a progress bar."""
 

@@ -287,7 +287,7 @@ def check_episode_starts(
     batch: int,
     device: torch.device,
 ) -> tuple[Tensor | None, list[bool]]:
-    """Return `episode_starts` as a bool tensor and, for each step, whether any row starts there."""
+    """Return `episode_starts` as a bool tensor and, for each step, whether any row may start there."""
     if episode_starts is None:
         return None, [False] * steps
     episode_starts = torch.as_tensor(episode_starts, device=device).bool()
@@ -296,6 +296,8 @@ def check_episode_starts(
             f"episode_starts must have dims (step, batch) = {(steps, batch)}; got shape "
             f"{tuple(episode_starts.shape)}."
         )
+    if device.type != "cpu":  # to look would wait for the device; a needless reset changes nothing
+        return episode_starts, [True] * steps
     return episode_starts, episode_starts.any(dim=1).tolist()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
+import torch
 
 from organisms.sokoban.levels import Levels
 from organisms.sokoban.oracle import OraclePool
@@ -23,7 +23,8 @@ class SokobanClassroom(LevelPool):
         Probability, at every step, that an episode out of reach of its goal ends there: such
         states carry no label for the policy.
     options
-        As in `LevelPool`. A four-box Boxoban level takes about 0.3 MB and 2 ms.
+        As in `LevelPool`. A four-box Boxoban level takes about 0.3 MB and 2 ms. With a `device`, levels
+        are solved there, and labels are tensors there.
     """
 
     def __init__(
@@ -38,22 +39,29 @@ class SokobanClassroom(LevelPool):
 
     def take(self, tasks: Levels) -> None:
         """Solve these levels, and start all episodes anew on them."""
-        self.pool = OraclePool.build(tasks)
-        super().take(tasks)
-        self._dead = np.zeros(len(self.world), bool)
+        if self.device is None:
+            self.pool = OraclePool.build(tasks)
+        else:
+            from organisms.sokoban.on_device.oracle import TensorOracle
 
-    def labels(self) -> tuple[np.ndarray, np.ndarray]:
+            self.pool = TensorOracle.build(tasks, self.device)
+        super().take(tasks)
+        self._dead = self.world.finished & False
+
+    def labels(self) -> tuple[Any, Any]:
         """Return the optimal actions (batch, 4) bool and distances (batch,) int32, −1 if dead."""
-        world = self.world
+        world: Any = self.world
         optimal, distance = self.pool.look_up(world.level_index, world.tiles, world.player)
         self._dead = distance < 0
         return optimal, distance
 
-    def step(self, action: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def step(self, action: Any) -> tuple[Any, Any]:
         """Act; return which rows ended and which of them solved their level, (batch,) bool each."""
-        ends = self._dead & (self._rng.random(len(self._dead)) < self._give_up)
-        # The step about to be taken is the last that these episodes may take.
-        self.world.limit[ends] = self.world.elapsed[ends] + 1
-        after = self.world.step(action)
+        world: Any = self.world
+        gives_up: Any = self._rng.random(len(world)) < self._give_up
+        if self.device is not None:
+            gives_up = torch.from_numpy(gives_up).to(self.device)
+        world.end_after_next(self._dead & gives_up)
+        after = world.step(action)
         self.observation = after.observation
         return after.terminated | after.truncated, after.terminated

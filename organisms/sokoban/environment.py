@@ -40,7 +40,7 @@ RELEASED_REWARDS = Rewards(step=-0.1)
 BUSH_REWARDS = Rewards(step=-0.01)
 """Of Bush et al. (2025)."""
 
-_STATE = (
+WORLD_STATE = (
     "tiles",
     "player",
     "level_index",
@@ -51,6 +51,7 @@ _STATE = (
     "_episodes",
     "_cursor",
 )
+"""The attributes that change as the world is stepped."""
 
 
 class SokobanWorld:
@@ -144,7 +145,7 @@ class SokobanWorld:
         self.n_actions = len(self.action_names)
         self.observation_dims = OBSERVATION_DIMS[observation]
         self.autoreset = autoreset
-        self._seed = np.uint64(seed % 2**64)
+        self.seed = np.uint64(seed % 2**64)
         self._source = source
         self._noop = int(noop)
         self._planes = observation == "planes"
@@ -202,7 +203,7 @@ class SokobanWorld:
             self._episodes,
             self.min_steps,
             self.max_steps,
-            self._seed,
+            self.seed,
         )
         self._view = np.ascontiguousarray(encode(self.tiles, self.observation))
         return self._view.copy()
@@ -260,7 +261,7 @@ class SokobanWorld:
             self._episodes,
             self.min_steps,
             self.max_steps,
-            self._seed,
+            self.seed,
         )
         if bad >= 0:
             raise InputError(
@@ -268,6 +269,15 @@ class SokobanWorld:
                 f"{dict(enumerate(self.action_names))}, or -1 to leave a row as it is."
             )
         return Transition(self._view.copy(), reward, terminated, truncated)
+
+    @property
+    def has_source(self) -> bool:
+        """Whether the world asks for new levels when they run out."""
+        return self._source is not None
+
+    def end_after_next(self, rows: np.ndarray) -> None:
+        """Make the next step of some rows, dims ``(batch,)``, bool, the last of their episodes."""
+        self.limit[rows] = self.elapsed[rows] + 1
 
     def observe(self) -> np.ndarray:
         """Copy the observations as they stand, dims ``(batch, *observation_dims)``, uint8."""
@@ -278,7 +288,7 @@ class SokobanWorld:
 
         With a `source` of levels, the levels still to come are not part of it.
         """
-        return copied_state(self, _STATE)
+        return copied_state(self, WORLD_STATE)
 
     def set_state(self, state: dict[str, np.ndarray]) -> np.ndarray:
         """Go back to a state that `get_state` gave, and return its observations.
@@ -290,7 +300,7 @@ class SokobanWorld:
         InputError
             If the state does not fit this world.
         """
-        arrays = checked_state(self, _STATE, state)
+        arrays = checked_state(self, WORLD_STATE, state)
         self._check_consistent(arrays)
         for name, array in arrays.items():
             getattr(self, name)[...] = array

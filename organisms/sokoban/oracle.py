@@ -10,7 +10,6 @@ Actions are 0 up, 1 down, 2 left, 3 right.
 
 from __future__ import annotations
 
-import itertools
 import math
 from typing import Any
 
@@ -20,6 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from interp.errors import InputError
 from organisms.sokoban import _retrograde as kernels
 from organisms.sokoban._lookup import binomials, encode, read
+from organisms.sokoban.level_survey import survey_level
 from organisms.sokoban.oracle_pool import OraclePool
 
 __all__ = ["Oracle", "OracleMemoryError", "OraclePool", "level_arrays", "memory_needed", "solve"]
@@ -84,29 +84,14 @@ class Oracle:
         max_memory: int = DEFAULT_MEMORY,
     ):
         self.walls, self.targets, self.boxes, self.player = walls, targets, boxes, player
-        cell = player[0] * walls.shape[1] + player[1]
-        self._square_of, live_of, self._n_squares, self._n_live = kernels.survey(
-            walls, targets, cell
-        )
-        reach = self._square_of >= 0
-        # A box out of the player's reach stays where it is: part of every state if it is on a
-        # target, and the end of every hope if it is not.
-        outside = boxes.ravel() & ~reach
-        live_of[outside] = kernels.FIXED
-        self._live_of = live_of
-        self._n_boxes = int(boxes.sum() - outside.sum())
-        goals: list[tuple[int, ...]] = []
-        if not (outside & ~targets.ravel()).any():
-            self._check_memory(max_memory)  # the solved box sets alone could be too many to list
-            cells = np.flatnonzero(targets.ravel() & reach).tolist()
-            goals = list(itertools.combinations(cells, self._n_boxes))
-        self._search(np.array(goals, np.int64).reshape(len(goals), self._n_boxes), max_memory)
+        found = survey_level(walls, targets, boxes, player)
+        self._square_of, self._live_of = found.square_of, found.live_of
+        self._n_squares, self._n_live = found.n_squares, found.n_live
+        self._n_boxes = found.n_boxes
+        self._check_memory(max_memory)  # the solved box sets alone could be too many to list
+        self._search(found.goals(), max_memory)
 
     def _search(self, goals: NDArray[np.int64], max_memory: int) -> None:
-        if not len(goals):
-            # No solved state at all: no square is live, and there is nothing to tabulate.
-            self._live_of[self._live_of >= 0] = kernels.NOT_LIVE
-            self._n_live = 0
         n_sets = math.comb(self._n_live, self._n_boxes)
         width = self.walls.shape[1]
         binomial = binomials(self.walls.size, self._n_boxes)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from organisms.sokoban.environment import SokobanWorld
 from organisms.sokoban.levels import Levels
 from organisms.training.task_pool import Draw, TaskPool
+
+if TYPE_CHECKING:
+    from organisms.sokoban.on_device.world import TensorWorld
 
 
 class LevelPool(TaskPool):
@@ -20,11 +23,14 @@ class LevelPool(TaskPool):
         Where levels come from.
     observation, max_steps, min_steps
         As in `SokobanWorld`.
+    device
+        Where the world is, and whatever it gives: tensors on a device, as in torch; arrays, of the
+        compiled world, if None.
     options
         As in `TaskPool`.
     """
 
-    world: SokobanWorld
+    world: SokobanWorld | TensorWorld
 
     def __init__(
         self,
@@ -33,15 +39,17 @@ class LevelPool(TaskPool):
         observation: str = "rgb",
         max_steps: int = 120,
         min_steps: int | None = None,
+        device: Any = None,
         **options: Any,
     ):
+        self.device = device
         self._limits = {"max_steps": max_steps, "min_steps": min_steps}
         self._observation = observation
         super().__init__(draw, **options)
 
-    def make_world(self, tasks: Levels, seed: int) -> SokobanWorld:
+    def make_world(self, tasks: Levels, seed: int) -> SokobanWorld | TensorWorld:
         """Return a world that deals these levels to its rows."""
-        return SokobanWorld(
+        world = SokobanWorld(
             tasks,
             observation=self._observation,
             autoreset=True,
@@ -49,6 +57,11 @@ class LevelPool(TaskPool):
             seed=seed,
             **self._limits,
         )
+        if self.device is None:
+            return world
+        from organisms.sokoban.on_device.world import TensorWorld
+
+        return TensorWorld(world, self.device)
 
     def pack(self, tasks: Levels) -> dict[str, np.ndarray]:
         """Return the levels' tiles."""
@@ -63,7 +76,7 @@ class LevelPool(TaskPool):
 class SokobanPractice(LevelPool):
     """Episodes that pay a reward; for `organisms.training.policy_gradient`."""
 
-    def step(self, action: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def step(self, action: Any) -> tuple[Any, Any, Any]:
         """Act; return the rewards (float32), which rows ended, and which of them solved their level.
 
         Each is (batch,). Ended rows show the first observation of their next level.

@@ -11,13 +11,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import numpy as np
 import torch
 from torch.nn import functional as F
 from torch.utils._pytree import tree_map
 
 from interp.errors import InputError
 from organisms.training.trainer import Episodes, Trainer, TrainingConfig
+
+_COUNTED = ("labelled", "agree", "dead", "episodes", "solved")
 
 
 @dataclass(frozen=True)
@@ -55,11 +56,11 @@ class Classroom(Episodes, Protocol):
     rows show the first observation of a new task.
     """
 
-    def labels(self) -> tuple[np.ndarray, np.ndarray]:
+    def labels(self) -> tuple[Any, Any]:
         """Return the optimal actions and the distances."""
         ...
 
-    def step(self, action: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def step(self, action: Any) -> tuple[Any, Any]:
         """Act, and return which rows ended and which of them solved their task."""
         ...
 
@@ -83,7 +84,8 @@ class ImitationTrainer(Trainer):
         rows = config.n_environments // config.n_groups
         super().__init__(network, classrooms, rows, config)
         # A fixed share, not a coin per episode: an expert's episodes end sooner than a learner's.
-        self.follows = np.arange(rows) < round(rows * config.follow_fraction)
+        follows = torch.arange(rows, device=self.device) < round(rows * config.follow_fraction)
+        self.follows = follows
 
     def update(self) -> dict[str, float]:
         """Act for one unroll with one group, learn from it, and return the update's statistics.
@@ -98,27 +100,25 @@ class ImitationTrainer(Trainer):
         """
         config, follows = self.config, self.follows
         group = self.updates % len(self.groups)
-        classroom = self.groups[group]
         state = self.begin_unroll(group)
         losses = torch.zeros(2, device=self.device)
-        seen = {"labelled": 0, "agree": 0, "dead": 0, "episodes": 0, "solved": 0}
+        seen = torch.zeros(len(_COUNTED), dtype=torch.int64, device=self.device)
         for _ in range(config.unroll):
-            optimal, distance = classroom.labels()
-            observation = torch.from_numpy(classroom.observation)[None].to(self.device)
-            starts = torch.from_numpy(self.starts[group])[None].to(self.device)
-            output = self.forward(observation, state, starts)
+            optimal, distance = (
+                torch.as_tensor(label).to(self.device) for label in self.groups[group].labels()
+            )
+            observation, starts = self.seen(group)
+            output = self.forward(observation[None], state, starts[None])
             state = output.state
             logits, value = output.logits[0].float(), output.value[0].float()
-            labelled = np.asarray(optimal.any(axis=1))
+            labelled = optimal.any(dim=1)
             losses = losses + self._loss(logits, value, optimal, labelled, distance)
-            action, best = self._act(logits, optimal, labelled & follows)
-            ended, solved = classroom.step(action)
+            action, best = self._act(logits.detach(), optimal, labelled & follows)
+            ended, solved = self.take_step(group, action)
             self.starts[group] = ended
-            seen["labelled"] += int(labelled.sum())
-            seen["agree"] += int(optimal[np.arange(len(best)), best].sum())
-            seen["dead"] += int((distance < 0).sum())
-            seen["episodes"] += int((ended & ~follows).sum())
-            seen["solved"] += int((ended & solved & ~follows).sum())
+            agrees = optimal.gather(1, best[:, None])
+            counted = (labelled, agrees, distance < 0, ended & ~follows, ended & solved & ~follows)
+            seen = seen + torch.stack([rows.sum() for rows in counted])
         losses = losses / config.unroll
         rate = self.learning_rate()
         norm = self.descend(losses[0] + config.value_coefficient * losses[1])
@@ -127,14 +127,15 @@ class ImitationTrainer(Trainer):
         self.steps += n_states
         self.updates += 1
         policy_loss, value_loss = losses.tolist()
+        counts = dict(zip(_COUNTED, seen.tolist(), strict=True))
         return {
             "policy_loss": policy_loss,
             "value_loss": value_loss,
-            "agreement": seen["agree"] / max(1, seen["labelled"]),
-            "dead": seen["dead"] / n_states,
+            "agreement": counts["agree"] / max(1, counts["labelled"]),
+            "dead": counts["dead"] / n_states,
             "gradient_norm": norm,
-            "episodes": seen["episodes"],
-            "solved": seen["solved"],
+            "episodes": counts["episodes"],
+            "solved": counts["solved"],
             "learning_rate": rate,
         }
 
@@ -142,26 +143,26 @@ class ImitationTrainer(Trainer):
         self,
         logits: torch.Tensor,
         value: torch.Tensor,
-        optimal: np.ndarray,
-        labelled: np.ndarray,
-        distance: np.ndarray,
+        optimal: torch.Tensor,
+        labelled: torch.Tensor,
+        distance: torch.Tensor,
     ) -> torch.Tensor:
         """Return (cross-entropy to the uniform mix of optimal actions, squared value error)."""
-        device = logits.device
-        target = torch.from_numpy(optimal).to(device, torch.float32)
+        target = optimal.float()
         target = target / target.sum(dim=1, keepdim=True).clamp(min=1)
         cross_entropy = -(target * F.log_softmax(logits, dim=1)).sum(dim=1)
-        policy = cross_entropy.sum() / max(1, int(labelled.sum()))
-        goal = np.where(distance < 0, 0.0, self.config.discount ** np.maximum(distance, 0))
-        error = value - torch.from_numpy(goal).to(device, torch.float32)
+        policy = cross_entropy.sum() / labelled.sum().clamp(min=1)
+        goal = self.config.discount ** distance.clamp(min=0).double()
+        error = value - torch.where(distance < 0, 0.0, goal).float()
         return torch.stack([policy, error.square().mean()])
 
     def _act(
-        self, logits: torch.Tensor, optimal: np.ndarray, may_follow: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
+        self, logits: torch.Tensor, optimal: torch.Tensor, may_follow: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the actions taken and the learner's best ones, each (batch,) int64."""
-        scores = logits.detach().cpu().numpy()
-        sampled = self.sample(scores)
-        expert = np.where(optimal, self.rng.random(optimal.shape), -1.0).argmax(axis=1)
-        follow = may_follow & (self.rng.random(len(scores)) < self.config.follow_probability)
-        return np.where(follow, expert, sampled), scores.argmax(axis=1)
+        sampled = self.sample(logits)
+        liking = self.noise(self.rng.random(tuple(optimal.shape)))
+        expert = torch.where(optimal, liking, -1.0).argmax(dim=1)
+        coins = self.noise(self.rng.random(len(logits)))
+        follow = may_follow & (coins < self.config.follow_probability)
+        return torch.where(follow, expert, sampled), logits.argmax(dim=1)

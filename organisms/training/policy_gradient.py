@@ -67,7 +67,7 @@ class Practice(Episodes, Protocol):
     ended rows show the first observation of a new task.
     """
 
-    def step(self, action: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def step(self, action: Any) -> tuple[Any, Any, Any]:
         """Act, and return rewards, which rows ended, and which of them solved their task."""
         ...
 
@@ -201,35 +201,28 @@ class PolicyGradientTrainer(Trainer):
     def act(self) -> tuple[Unroll, dict[str, int]]:
         """Act for one unroll; return it with the counts of ended and solved episodes."""
         first_state = state = self.begin_unroll(0)
-        practice, counts = self.groups[0], {"episodes": 0, "solved": 0}
+        counts = torch.zeros(2, dtype=torch.int64, device=self.device)
         steps: list[tuple[Tensor, ...]] = []
         for _ in range(self.config.unroll):
-            observation, start = self._seen()
+            observation, start = self.seen(0)
             output = self.forward(observation[None], state, start[None])
             state, logits = output.state, output.logits[0].float()
-            action = self.sample(logits.cpu().numpy())
-            reward, ended, solved = practice.step(action)
+            action = self.sample(logits)
+            reward, ended, solved = self.take_step(0, action)
             self.starts[0] = ended
-            counts["episodes"] += int(ended.sum())
-            counts["solved"] += int((ended & solved).sum())
-            chosen = torch.from_numpy(action).to(self.device)
-            log_probability = logits.log_softmax(1).gather(1, chosen[:, None])[:, 0]
-            paid = torch.from_numpy(reward).to(self.device) * self.config.reward_scale
-            over = torch.from_numpy(ended).to(self.device)
+            counts = counts + torch.stack([ended.sum(), (ended & solved).sum()])
+            log_probability = logits.log_softmax(1).gather(1, action[:, None])[:, 0]
+            paid = reward * self.config.reward_scale
             value = output.value[0].float()
-            steps.append((observation, start, chosen, log_probability, value, paid, over))
-        observation, start = self._seen()
+            steps.append((observation, start, action, log_probability, value, paid, ended))
+        observation, start = self.seen(0)
         last_value = self.forward(observation[None], state, start[None]).value[0].float()
         self.states[0] = state
         columns = (torch.stack(column) for column in zip(*steps, strict=True))
         seen = dict(zip(Unroll._fields[1:-1], columns, strict=True))
-        return Unroll(state=first_state, last_value=last_value, **seen), counts
-
-    def _seen(self) -> tuple[Tensor, Tensor]:
-        """Return the observation and which rows begin an episode with it, on the device."""
-        # Copies: the practice may go on writing to its own array.
-        observation = torch.tensor(self.groups[0].observation, device=self.device)
-        return observation, torch.tensor(self.starts[0], device=self.device)
+        episodes, solved = counts.tolist()
+        unroll = Unroll(state=first_state, last_value=last_value, **seen)
+        return unroll, {"episodes": episodes, "solved": solved}
 
     def learn(self, unroll: Unroll, advantages: Tensor, batch: Tensor) -> dict[str, float]:
         """Take one step on the clipped objective, on these environments of the unroll.

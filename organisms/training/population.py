@@ -83,7 +83,7 @@ def train_population(
             if progress:
                 print(f"{population}/{agent} ({number + 1} of {len(chosen)})")
             name, run = f"{population}/{agent}", out / "runs" / agent
-            train_recipe(name, run, snapshots=0, progress=progress)
+            train_recipe(name, run, snapshots=0, device=device, progress=progress)
             export_organism(name, run, folder, name, checkpoints=0, dtype=torch.float16)
         done[agent] = folder
     return done

@@ -49,8 +49,8 @@ def train_recipe(
     snapshots
         How many weights to keep, at the first updates past steps that double up to the end.
     device
-        Where the network is trained, as in torch (``"cuda"``); the CPU unless told. The world and
-        the expert are compiled for the CPU and run there.
+        Where it is trained, as in torch (``"cuda"``); the CPU unless told. Whether the world is there
+        too depends on the family: see the recipe's `build`.
     progress
         Whether to show a progress bar.
 

@@ -59,12 +59,14 @@ class TrainingConfig:
 class Episodes(Protocol):
     """A batch of episodes that starts a new one in every row that ends.
 
-    `observation` is what the learner sees now, (batch, *observation dims). `renew()` is called
-    before each unroll and tells whether all episodes started anew. `get_state()` gives everything
-    that changes, as arrays and as JSON-able data, and `set_state` takes it back.
+    `observation` is what the learner sees now, (batch, *observation dims): an array, or a tensor
+    on the learner's device. Whatever else the episodes give and take, actions too, is of the same
+    kind. `renew()` is called before each unroll and tells whether all episodes started anew.
+    `get_state()` gives everything that changes, as arrays and as JSON-able data, and `set_state`
+    takes it back.
     """
 
-    observation: np.ndarray
+    observation: Any
 
     def renew(self) -> bool:
         """Tell whether all episodes were started anew."""
@@ -98,7 +100,8 @@ class Trainer(ABC):
     steps, updates : int
         Environment steps and updates so far.
     states, starts : list
-        Of each group, the recurrent state, and which rows begin an episode, (batch,) bool.
+        Of each group, the recurrent state, and which rows begin an episode: a tensor on the device,
+        (batch,) bool.
 
     Notes
     -----
@@ -117,7 +120,7 @@ class Trainer(ABC):
         self.steps = 0
         self.updates = 0
         self.states = [network.initial_state(rows) for _ in groups]
-        self.starts = [np.ones(rows, bool) for _ in groups]
+        self.starts = [self._all_start(rows) for _ in groups]
 
     @abstractmethod
     def update(self) -> dict[str, float]:
@@ -141,17 +144,37 @@ class Trainer(ABC):
     def begin_unroll(self, group: int) -> Any:
         """Return the group's recurrent state; gradients stop there."""
         if self.groups[group].renew():
-            self.starts[group][:] = True
+            self.starts[group] = self._all_start(len(self.starts[group]))
         return tree_map(lambda leaf: leaf.detach(), self.states[group])
+
+    def _all_start(self, rows: int) -> torch.Tensor:
+        return torch.ones(rows, dtype=torch.bool, device=self.device)
+
+    def seen(self, group: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return what a group sees and which of its rows begin an episode with it, on the device."""
+        # A copy: the episodes may go on writing to their own.
+        observation = torch.as_tensor(self.groups[group].observation)
+        return observation.to(self.device, copy=True), self.starts[group]
+
+    def take_step(self, group: int, action: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Act in a group of episodes, and return what its `step` gives as tensors on the device."""
+        episodes = self.groups[group]
+        on_device = isinstance(episodes.observation, torch.Tensor)
+        given = episodes.step(action if on_device else action.cpu().numpy())
+        return tuple(torch.as_tensor(each).to(self.device) for each in given)
 
     def forward(self, observations: torch.Tensor, state: Any, starts: torch.Tensor) -> Any:
         """Run the network over ``(step, batch, ...)`` tensors that are on its device."""
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.bfloat16):
             return self.network(observations, state, starts)
 
-    def sample(self, scores: np.ndarray) -> np.ndarray:
+    def noise(self, array: np.ndarray) -> torch.Tensor:
+        """Put random numbers on the device; they are drawn on the host, the same for any device."""
+        return torch.from_numpy(array).to(self.device, non_blocking=True)
+
+    def sample(self, scores: torch.Tensor) -> torch.Tensor:
         """Draw actions from softmax(scores), (batch, action)."""
-        return (scores + self.rng.gumbel(size=scores.shape)).argmax(axis=1)
+        return (scores + self.noise(self.rng.gumbel(size=tuple(scores.shape)))).argmax(dim=1)
 
     def descend(self, loss: torch.Tensor) -> float:
         """Take one step down the gradient and return the gradient's norm before clipping."""
@@ -172,7 +195,7 @@ class Trainer(ABC):
             arrays, record = group.get_state()
             records.append(record)
             tensors |= {f"{number}/world/{k}": torch.from_numpy(v) for k, v in arrays.items()}
-            tensors[f"{number}/starts"] = torch.from_numpy(self.starts[number])
+            tensors[f"{number}/starts"] = self.starts[number]
             leaves = tree_flatten(self.states[number])[0]
             tensors |= {f"{number}/state/{k}": leaf for k, leaf in enumerate(leaves)}
         counters = {"steps": self.steps, "updates": self.updates, "episodes": records}
@@ -203,7 +226,7 @@ class Trainer(ABC):
                     if k.startswith(world)
                 }
                 group.set_state(arrays, record)
-                self.starts[number] = tensors[f"{number}/starts"].numpy()
+                self.starts[number] = tensors[f"{number}/starts"].to(self.device)
                 leaves, shape = tree_flatten(self.states[number])
                 saved = [tensors[f"{number}/state/{k}"] for k in range(len(leaves))]
                 saved = [t.to(self.device) for t in saved]

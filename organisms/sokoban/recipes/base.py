@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from interp.hooks import HookedNetwork
 from organisms.card import Card
@@ -10,6 +11,20 @@ from organisms.networks.build import network_record
 from organisms.sokoban.organism import SokobanOrganism
 from organisms.sokoban.recipes.curriculum import Curriculum, describe_curriculum
 from organisms.training.recipe import Recipe
+
+
+def world_device(device: Any) -> Any:
+    """Return where the world, the levels and the labels of a training on a device are.
+
+    On the device; but None, which is the compiled ones on the host, if it is the CPU or not told.
+    """
+    import torch
+
+    try:
+        on_host = device is None or torch.device(device).type == "cpu"
+    except RuntimeError:  # no such device: `to_device` says so
+        return None
+    return None if on_host else device
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from organisms.sokoban.classroom import SokobanClassroom
-from organisms.sokoban.recipes.base import SokobanRecipe
+from organisms.sokoban.recipes.base import SokobanRecipe, world_device
 from organisms.sokoban.recipes.curriculum import LevelStream
 from organisms.training.imitation import ImitationConfig, ImitationTrainer
 
@@ -35,9 +35,10 @@ class ImitationRecipe(SokobanRecipe):
     method = "imitation"
 
     def build(self, device: Any = None) -> ImitationTrainer:
-        """Return a fresh trainer, whose network is on a device (the CPU unless told)."""
+        """Return a fresh trainer on a device (the CPU unless told); see `world_device`."""
         config = self.imitation
-        levels = LevelStream(self.curriculum, self.network.board)
+        where = world_device(device)
+        levels = LevelStream(self.curriculum, self.network.board, where)
         rooms = [
             SokobanClassroom(
                 levels,
@@ -49,6 +50,7 @@ class ImitationRecipe(SokobanRecipe):
                 observation=self.network.observation,
                 max_steps=self.max_steps,
                 min_steps=self.min_steps,
+                device=where,
                 seed=config.seed * config.n_groups + group,
             )
             for group in range(config.n_groups)

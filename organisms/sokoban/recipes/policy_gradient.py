@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from organisms.sokoban.practice import SokobanPractice
-from organisms.sokoban.recipes.base import SokobanRecipe
+from organisms.sokoban.recipes.base import SokobanRecipe, world_device
 from organisms.sokoban.recipes.curriculum import LevelStream
 from organisms.training.policy_gradient import PolicyGradientConfig, PolicyGradientTrainer
 
@@ -32,9 +32,10 @@ class PolicyGradientRecipe(SokobanRecipe):
     method = "ppo"
 
     def build(self, device: Any = None) -> PolicyGradientTrainer:
-        """Return a fresh trainer, whose network is on a device (the CPU unless told)."""
+        """Return a fresh trainer on a device (the CPU unless told); see `world_device`."""
         config = self.ppo
-        levels = LevelStream(self.curriculum, self.network.board)
+        where = world_device(device)
+        levels = LevelStream(self.curriculum, self.network.board, where)
         practice = SokobanPractice(
             levels,
             rows=config.n_environments,
@@ -43,6 +44,7 @@ class PolicyGradientRecipe(SokobanRecipe):
             observation=self.network.observation,
             max_steps=self.max_steps,
             min_steps=self.min_steps,
+            device=where,
             seed=config.seed,
         )
         trainer = PolicyGradientTrainer(self.first_network(device), practice, config)
