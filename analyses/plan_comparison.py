@@ -66,7 +66,8 @@ def compare_plans(
         p_holm                                      organism, concept: of that cell, corrected over
                                                     the organism's sites and ticks
         found                                       organism, concept
-        site, tick, best_control                    organism, concept: which cell it is
+        site, tick, best_control                    organism, concept: which cell it is (tick −1: the
+                                                    site fires once a step)
         n_episodes                                  organism, concept
         ==========================================  ==================================================
 
@@ -140,7 +141,7 @@ def compare_plans(
 
 def plot_compare_plans(dataset: xr.Dataset) -> Figure:
     """Draw the margin over the best control of each organism's best cell, a panel per concept."""
-    from interp.style import figure_style, subplots
+    from interp.style import figure_style, legend_outside, subplots
 
     concepts = [str(concept) for concept in dataset.concept.values]
     names = [str(name) for name in dataset.organism.values]
@@ -150,8 +151,9 @@ def plot_compare_plans(dataset: xr.Dataset) -> Figure:
             1,
             len(concepts),
             width="text",
-            height=0.9 + 0.28 * len(names),
+            height=1.3 + 0.25 * len(names),
             squeeze=False,
+            sharex=True,
             sharey=True,
         )
         for letter, ax, concept in zip("abcdefgh", axes[0], concepts, strict=False):
@@ -172,7 +174,8 @@ def plot_compare_plans(dataset: xr.Dataset) -> Figure:
             ax.set_title(f"{letter}   {concept.replace('_', ' ')}", loc="left")
             ax.set_xlabel("macro-F1 above the best control")
             ax.set_yticks(places, names)
-        axes[0, -1].legend(loc="lower right")
+            ax.set_ylim(-0.5, len(names) - 0.5)
+        legend_outside(figure, axes, loc="outside lower center", ncols=2)
         share, n = 100 * dataset.attrs["confidence"], dataset.attrs["n_tasks"]
         field = dataset.attrs["receptive_field"]
         figure.suptitle(

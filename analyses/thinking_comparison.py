@@ -165,7 +165,7 @@ def plot_compare_thinking(dataset: xr.Dataset) -> Figure:
                 line_with_interval(ax, cell.thinking, cell[variable], low, high, name)
             ax.set(xlabel="thinking steps before the first move", ylabel=label)
             ax.set_xticks(dataset.thinking.values)
-            ax.set_title(letter, loc="left", fontweight="bold")
+            ax.set_title(letter, loc="left")
         axes[0].set_ylim(bottom=0)
         axes[1].axhline(0, color="0.6", linewidth=0.8, zorder=0)
         n, share = dataset.sizes["episode"], 100 * dataset.attrs["confidence"]

@@ -268,7 +268,8 @@ def _plans_table(result: Any) -> tuple[list[str], list[list[str]]]:
             margin = _cell(cell, "margin")
             words = "{value:.2f} [{low:.2f}, {high:.2f}]".format(**margin)
             found = "found" if bool(cell.found) else "not found"
-            where = f"{cell.site.item()}, tick {cell.tick.item()}"
+            tick = int(cell.tick)  # −1: the site fires once a step
+            where = f"{cell.site.item()}, tick {tick}" if tick >= 0 else str(cell.site.item())
             rows.append([str(concept), str(name), f"{float(cell.score):.2f}", words, found, where])
     return ["concept", "organism", "macro-F1", "above the best control", "verdict", "where"], rows
 
