@@ -14,7 +14,7 @@ from interp.organism import Transition
 from organisms.directions import STEP_X, STEP_Y
 from organisms.sokoban.environment import WORLD_STATE, SokobanWorld
 from organisms.sokoban.observations import PALETTE, PLANES, Tile
-from organisms.sokoban.on_device.randomness import mix, unsigned_remainder
+from organisms.sokoban.on_device.randomness import mix, signed, unsigned_remainder
 
 
 class TensorWorld:
@@ -72,7 +72,7 @@ class TensorWorld:
         self._step_y, self._step_x = (torch.tensor(s, device=self.device) for s in (STEP_Y, STEP_X))
         self._rewards = torch.tensor(world.rewards, dtype=torch.float64, device=self.device)
         self._rows = torch.arange(len(world), device=self.device)
-        seed = torch.tensor(np.uint64(world.seed).astype(np.int64), device=self.device)
+        seed = torch.tensor(signed(int(world.seed)), device=self.device)
         self._stream = mix(mix(seed) + self._rows)
         if world.observation == "rgb":
             self._colours = torch.tensor(PALETTE, device=self.device)

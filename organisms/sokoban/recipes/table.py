@@ -157,7 +157,7 @@ RECIPES: dict[str, Recipe] = {
     ),
     "sokoban-drc-small-rl": PolicyGradientRecipe(
         network=_small_drc(3, 3),
-        ppo=PolicyGradientConfig(total_steps=1_200_000),
+        ppo=PolicyGradientConfig(total_steps=1_200_000, learning_rate=8e-4),
         curriculum=(Stage(1_200_000, _CONTROL_MIX),),
         start_from="sokoban-drc-small-v2",
         summary="The small DRC(3,3) of sokoban-drc-small-v2, trained further by reward alone.",
