@@ -32,6 +32,7 @@ _SMALL_CURRICULUM = (
 
 # The controls of sokoban-drc-small-v2 see what it saw, in one run instead of three.
 _CONTROL_MIX = ((2, 0.2), (_REAL, 0.8))
+_SMALL_RESNET = ResNetConfig(channels=(32,) * 3, kernel_sizes=((3, 3),) * 3, mlp_hiddens=(128,))
 
 
 def _small_control(
@@ -123,7 +124,7 @@ RECIPES: dict[str, Recipe] = {
         "A control of the small DRC(3,3): DRC(1,1), one layer and one tick.",
     ),
     "sokoban-resnet-small": _small_control(
-        ResNetConfig(channels=(32,) * 3, kernel_sizes=((3, 3),) * 3, mlp_hiddens=(128,)),
+        _SMALL_RESNET,
         12_000_000,
         "A control of the small DRC(3,3): a feed-forward network without memory. Thinking steps "
         "change nothing in it.",
