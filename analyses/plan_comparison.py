@@ -161,6 +161,8 @@ def plot_compare_plans(dataset: xr.Dataset) -> Figure:
             low, high = cell.margin - cell.margin_low, cell.margin_high - cell.margin
             for filled in (True, False):
                 rows = cell.found.values == filled
+                if not rows.any():
+                    continue
                 ax.errorbar(
                     cell.margin.values[rows],
                     places[rows],

@@ -11,6 +11,7 @@ from types import ModuleType
 import pytest
 
 from analyses.cli import main
+from organisms.card import Card
 
 ROOT = Path(__file__).parents[1]
 PAGES = (
@@ -24,6 +25,7 @@ PAGES = (
     "doors",
     "own-model",
     "command-line",
+    "planners",
 )
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -63,3 +65,21 @@ def test_every_page_is_in_the_table_of_contents_and_every_link_leads_somewhere()
         prose = BLOCK.sub("", path.read_text(encoding="utf-8"))
         for target in re.findall(r"\]\((?!https?:)([^)#]+)", prose):
             assert (path.parent / target).exists(), f"{path.name}: {target}"
+
+
+def test_solve_rates_in_the_docs_are_those_on_the_cards():
+    text = (ROOT / "docs" / "planners.md").read_text(encoding="utf-8")
+    header = next(line for line in text.splitlines() if line.startswith("| organism "))
+    splits = re.findall(r"`([\w-]+)`", header)
+    rows = re.findall(r"^\| `([\w-]+)` \|(.*)\|$", text, re.MULTILINE)
+    assert len(rows) >= 8 and len(splits) == 4
+    for name, cells in rows:
+        card = Card.read(ROOT / "data" / "organisms" / name / "card.json")
+        rates = {
+            result.condition.split(",")[0]: f"{100 * result.value:.1f} % "
+            f"[{100 * result.low:.1f}, {100 * result.high:.1f}]"
+            for result in card.results
+            if result.quantity == "solve rate" and ", 0 thinking steps" in result.condition
+        }
+        shown = [cell.strip() for cell in cells.split("|")][-len(splits) :]
+        assert shown == [rates.get(split, "–") for split in splits], name

@@ -42,6 +42,31 @@ MAX_STEPS = 10
 N_EPISODES = 5
 TOLERANCE = {"rtol": 1e-4, "atol": 1e-5}
 
+
+def tolerance(values):
+    """Return what float32 may differ by: `TOLERANCE`, or a few roundings of the largest value.
+
+    A convolution adds and subtracts numbers as large as the largest of its board; where they cancel
+    their roundings are left. A residual stream can grow to many times the usual size.
+    """
+    boards = values.ndim >= 4  # (episode, step, channel, y, x); not what a test writes to the head
+    largest = float(np.nanmax(np.abs(values), initial=0)) if boards else 0.0
+    return {**TOLERANCE, "atol": max(TOLERANCE["atol"], 1e-6 * largest)}
+
+
+def assert_runs_close(one, other):
+    """Compare two runs: numbers within `tolerance`, everything else exactly."""
+    assert set(one.variables) == set(other.variables)
+    for name, values in one.variables.items():
+        if values.dtype.kind == "f":
+            theirs = other[name].values
+            np.testing.assert_allclose(
+                values.values, theirs, err_msg=str(name), **tolerance(theirs)
+            )
+        else:
+            xr.testing.assert_equal(one[name], other[name])
+
+
 TINY = {
     "tiny-drc": DRC(
         DRCConfig(
@@ -384,7 +409,7 @@ def test_any_batch_size(organism, tasks, temperature):
         parts = organism.run(tasks, temperature=temperature, sites=["*"], batch_size=batch_size)
         xr.testing.assert_equal(parts.action, whole.action)
         xr.testing.assert_equal(parts.observation, whole.observation)
-        xr.testing.assert_allclose(parts, whole, **TOLERANCE)
+        assert_runs_close(parts, whole)
     alone = organism.run(tasks[1:2])
     if temperature == 0:
         mine = whole.isel(episode=slice(1, 2)).sel(step=alone.step)
@@ -404,7 +429,7 @@ def test_episodes_that_end_leave_the_batch(organism):
             tasks[row : row + 1], interventions=[always(organism, right)], sites=["*"]
         )
         mine = both.isel(episode=slice(row, row + 1)).sel(step=one.step)
-        xr.testing.assert_allclose(one, mine, **TOLERANCE)
+        assert_runs_close(one, mine)
 
 
 def test_replay_of_a_run_gives_the_same(organism, run):
@@ -415,7 +440,7 @@ def test_replay_of_a_run_gives_the_same(organism, run):
     for name in again.data_vars:
         ours = run[name].values[inside]
         theirs = np.moveaxis(again[name].values, 1, 0)[inside]
-        np.testing.assert_allclose(theirs, ours, err_msg=name, **TOLERANCE)
+        np.testing.assert_allclose(theirs, ours, err_msg=name, **tolerance(run[name].values))
 
 
 def test_replay_starts_episodes_where_told(organism):
