@@ -222,32 +222,34 @@ class Compare(Command):
         """See `Command.run`."""
         import organisms
         from analyses.plan_comparison import compare_plans, plot_compare_plans
-        from analyses.study import write_netcdf
         from analyses.thinking_comparison import (
             compare_thinking,
             different_names,
             plot_compare_thinking,
         )
-        from interp.style import save
 
         several = [organisms.load(name) for name in self.names]
         different_names(several)
         tasks = several[0].tasks(self.split, self.n, self.seed)
         options: dict[str, Any] = {"seed": self.seed, "progress": self.progress}
         result = compare_thinking(several, tasks, self.thinking, **options)
-        made: dict[str, tuple[Any, Any]] = {"thinking": (result, plot_compare_thinking(result))}
         print(f"{self.split}, n = {len(tasks)}; intervals {100 * result.attrs['confidence']:.0f} %")
         print(table(*_thinking_table(result), right=[1, 2, 3]))
+        self._keep("thinking", result, plot_compare_thinking(result))
         if self.plans:
             result = compare_plans(several, tasks, **options)
-            made["plans"] = (result, plot_compare_plans(result))
             print(table(*_plans_table(result), right=[2]))
-        self.out.mkdir(parents=True, exist_ok=True)
-        for name, (dataset, figure) in made.items():
-            write_netcdf(dataset, self.out / f"{name}.nc")
-            for path in save(figure, self.out / name):
-                print(path)
+            self._keep("plans", result, plot_compare_plans(result))
         return 0
+
+    def _keep(self, name: str, dataset: Any, figure: Any) -> None:
+        from analyses.study import write_netcdf
+        from interp.style import save
+
+        self.out.mkdir(parents=True, exist_ok=True)
+        write_netcdf(dataset, self.out / f"{name}.nc")
+        for path in save(figure, self.out / name):
+            print(path)
 
 
 def _thinking_table(result: Any) -> tuple[list[str], list[list[str]]]:

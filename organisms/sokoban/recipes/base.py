@@ -17,14 +17,19 @@ def world_device(device: Any) -> Any:
     """Return where the world, the levels and the labels of a training on a device are.
 
     On the device; but None, which is the compiled ones on the host, if it is the CPU or not told.
+
+    Raises
+    ------
+    InputError
+        If there is no such device here.
     """
     import torch
 
-    try:
-        on_host = device is None or torch.device(device).type == "cpu"
-    except RuntimeError:  # no such device: `to_device` says so
+    from organisms.registry import to_device
+
+    if device is None or to_device(torch.empty(0), device).device.type == "cpu":
         return None
-    return None if on_host else device
+    return device
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 import torch
 
+from interp.errors import InputError
 from organisms.sokoban.generator import generate
 from organisms.sokoban.recipes import curriculum, imitation, policy_gradient
 from organisms.sokoban.recipes.base import world_device
@@ -70,5 +71,11 @@ def test_a_run_goes_on_on_another_device(on_device, recipe, to_device, tmp_path)
 
 def test_on_the_cpu_the_compiled_world_is_taken():
     assert world_device(None) is None and world_device("cpu") is None
-    assert world_device("cuda:0") == "cuda:0"
-    assert world_device("no such device") is None
+    assert world_device("meta") == "meta"
+
+
+@pytest.mark.parametrize("device", ["no such device", "cuda:99"])
+def test_a_device_that_is_not_there_is_named_before_any_level_is_made(device):
+    for recipe in (TINY, TINY_RL):
+        with pytest.raises(InputError, match=f"'{device}' cannot be used"):
+            recipe.build(device)
