@@ -152,14 +152,16 @@ def _make(
             f"{2 * n_boxes + 1} squares, and there are {inside} inside the outer wall."
         )
     indices = np.arange(start, start + n, dtype=np.int64)
-    stream = (n_boxes, np.uint64(seed % 2**64), -1 if split is None else SPLITS.index(split))
+    part = -1 if split is None else SPLITS.index(split)
     if device is None:
         tiles = np.empty((n, height, width), np.uint8)
-        missing = fill(indices, *stream, tiles, pull_from, pull_direction)
+        missing = fill(
+            indices, n_boxes, np.uint64(seed % 2**64), part, tiles, pull_from, pull_direction
+        )
     else:
         from organisms.sokoban.on_device.generator import fill_on_device
 
-        made, missing = fill_on_device(indices, n_boxes, seed, stream[2], (height, width), device)
+        made, missing = fill_on_device(indices, n_boxes, seed, part, (height, width), device)
         tiles = made.cpu().numpy()
     if missing >= 0:
         raise InputError(
