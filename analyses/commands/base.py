@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import tyro
@@ -57,6 +58,17 @@ def table(header: Sequence[str], rows: Iterable[Sequence[Any]], right: Iterable[
         for row in cells
     ]
     return "\n".join(line.rstrip() for line in lines)
+
+
+def keep_result(dataset: Any, figure: Any, out: Path, name: str) -> None:
+    """Write a result to a folder, its numbers (netCDF) and its figure, and print the figure's files."""
+    from analyses.study import write_netcdf
+    from interp.style import save
+
+    out.mkdir(parents=True, exist_ok=True)
+    write_netcdf(dataset, out / f"{name}.nc")
+    for path in save(figure, out / name):
+        print(path)
 
 
 def in_bytes(n: float) -> str:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import tyro
 
-from analyses.commands.base import Command, table
+from analyses.commands.base import Command, keep_result, table
 
 OptionalStr = Annotated[str | None, tyro.conf.arg(metavar="STR")]
 OptionalPath = Annotated[Path | None, tyro.conf.arg(metavar="DIR")]
@@ -35,7 +35,6 @@ class Objectives(Command):
         """See `Command.run`."""
         import organisms
         from analyses.objective_report import objective_report, plot_objective_report
-        from analyses.study import write_netcdf
 
         report = objective_report(
             organisms.load(self.name), n=self.n, seed=self.seed, progress=self.progress
@@ -53,12 +52,7 @@ class Objectives(Command):
         print(f"\n{report.attrs['kind']}: {report.attrs['verdict']}")
         print(f"What would change the verdict: {report.attrs['would_change']}")
         if self.out is not None:
-            from interp.style import save
-
-            self.out.mkdir(parents=True, exist_ok=True)
-            write_netcdf(report, self.out / "objectives.nc")
-            for path in save(plot_objective_report(report), self.out / "objectives"):
-                print(path)
+            keep_result(report, plot_objective_report(report), self.out, "objectives")
         return 0
 
 

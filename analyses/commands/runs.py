@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from analyses.commands.base import Command, print_json, table
+from analyses.commands.base import Command, keep_result, print_json, table
 
 NameArgument = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="NAME")]
 OptionalInt = Annotated[int | None, tyro.conf.arg(metavar="INT")]
@@ -235,21 +235,12 @@ class Compare(Command):
         result = compare_thinking(several, tasks, self.thinking, **options)
         print(f"{self.split}, n = {len(tasks)}; intervals {100 * result.attrs['confidence']:.0f} %")
         print(table(*_thinking_table(result), right=[1, 2, 3]))
-        self._keep("thinking", result, plot_compare_thinking(result))
+        keep_result(result, plot_compare_thinking(result), self.out, "thinking")
         if self.plans:
             result = compare_plans(several, tasks, **options)
             print(table(*_plans_table(result), right=[2]))
-            self._keep("plans", result, plot_compare_plans(result))
+            keep_result(result, plot_compare_plans(result), self.out, "plans")
         return 0
-
-    def _keep(self, name: str, dataset: Any, figure: Any) -> None:
-        from analyses.study import write_netcdf
-        from interp.style import save
-
-        self.out.mkdir(parents=True, exist_ok=True)
-        write_netcdf(dataset, self.out / f"{name}.nc")
-        for path in save(figure, self.out / name):
-            print(path)
 
 
 def _thinking_table(result: Any) -> tuple[list[str], list[list[str]]]:
@@ -258,7 +249,8 @@ def _thinking_table(result: Any) -> tuple[list[str], list[list[str]]]:
     for name in result.organism.values:
         cell = result.sel(organism=name, thinking=steps)
         at_once = _cell(result.sel(organism=name, thinking=0), "solve_rate")
-        rows.append([str(name), _percent(at_once), *(_percent(_cell(cell, of)) for of in _GAINS)])
+        shown = (at_once, _cell(cell, "gain"), _cell(cell, "margin"))
+        rows.append([str(name), *map(_percent, shown)])
     return ["organism", "solved at once", f"gain, {steps} steps", "the first's gain above it"], rows
 
 
@@ -274,9 +266,6 @@ def _plans_table(result: Any) -> tuple[list[str], list[list[str]]]:
             where = f"{cell.site.item()}, tick {tick}" if tick >= 0 else str(cell.site.item())
             rows.append([str(concept), str(name), f"{float(cell.score):.2f}", words, found, where])
     return ["concept", "organism", "macro-F1", "above the best control", "verdict", "where"], rows
-
-
-_GAINS = ("gain", "margin")
 
 
 def _cell(cell: Any, name: str) -> dict[str, float]:

@@ -50,7 +50,15 @@ def survey_level(
     boxes: NDArray[np.bool_],
     player: tuple[int, int],
 ) -> LevelSurvey:
-    """Survey a level given as `organisms.sokoban.oracle.level_arrays` gives it."""
+    """Survey a level.
+
+    Parameters
+    ----------
+    walls, targets, boxes
+        (y, x) bool, as `organisms.sokoban.oracle.level_arrays` checks them.
+    player
+        Row and column of the player.
+    """
     cell = player[0] * walls.shape[1] + player[1]
     square_of, live_of, n_squares, n_live = survey(walls, targets, cell)
     reach = square_of >= 0

@@ -56,6 +56,11 @@ def test_one_agent_alone_is_what_it_is_among_all(tiny, tmp_path):
     assert first.weights_sha256() == second.weights_sha256()
 
 
+def test_agents_are_trained_on_the_device_that_is_asked_for(tiny, tmp_path):
+    with pytest.raises(InputError, match="'no device' cannot be used"):
+        train_population("tiny-population", tmp_path, device="no device", progress=False)
+
+
 def test_wrong_names_are_named(tiny, tmp_path):
     with pytest.raises(UnknownNameError, match="tiny-population"):
         population_recipes("tiny-populatoin")

@@ -5,7 +5,7 @@ Every level has its own stream of random numbers. All rows do the same step at a
 that has no part in it draws nothing, so that it finds its stream where the compiled loops
 (`organisms.sokoban._construction`, which says what is done and why) find theirs.
 
-A single level takes as many steps as thousands do: this pays where thousands are made at once.
+A single level takes as many operations as thousands do: this is for making thousands at once.
 """
 
 from __future__ import annotations

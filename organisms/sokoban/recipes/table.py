@@ -30,7 +30,7 @@ _SMALL_CURRICULUM = (
 )
 
 
-# The controls of sokoban-drc-small-v2 see what it saw, in one run instead of three.
+# The controls of sokoban-drc-small-v2 see much the same mix of levels, in one run instead of three.
 _CONTROL_MIX = ((2, 0.2), (_REAL, 0.8))
 _SMALL_RESNET = ResNetConfig(channels=(32,) * 3, kernel_sizes=((3, 3),) * 3, mlp_hiddens=(128,))
 
