@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from interp.concepts import Concept
-    from interp.organism import Tasks
+    from interp.contract import Tasks
 
 
 @dataclass(frozen=True)
@@ -178,8 +178,8 @@ def recorded(
     InputError
         If `source` or `untrained` is none of these, or `tasks` are missing or too many.
     """
-    from interp.recording import record, record_replay
-    from interp.store import open_store
+    from interp.runs.recording import record, record_replay
+    from interp.store.read import open_store
 
     with tempfile.TemporaryDirectory(prefix="mesascope-") as scratch:
         where = Path(folder if folder is not None else scratch)

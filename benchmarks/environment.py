@@ -20,8 +20,8 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from organisms.sokoban.environment import SokobanWorld  # noqa: E402
-from organisms.sokoban.generator import generate  # noqa: E402
+from organisms.families.sokoban.environment import SokobanWorld  # noqa: E402
+from organisms.families.sokoban.generator import generate  # noqa: E402
 
 
 def rate(step, actions: np.ndarray, seconds: float) -> float:

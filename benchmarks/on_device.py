@@ -21,11 +21,11 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from organisms.sokoban.environment import SokobanWorld  # noqa: E402
-from organisms.sokoban.generator import generate  # noqa: E402
-from organisms.sokoban.on_device.oracle import TensorOracle  # noqa: E402
-from organisms.sokoban.on_device.world import TensorWorld  # noqa: E402
-from organisms.sokoban.oracle import OraclePool  # noqa: E402
+from organisms.families.sokoban.environment import SokobanWorld  # noqa: E402
+from organisms.families.sokoban.generator import generate  # noqa: E402
+from organisms.families.sokoban.on_device.oracle import TensorOracle  # noqa: E402
+from organisms.families.sokoban.on_device.world import TensorWorld  # noqa: E402
+from organisms.families.sokoban.oracle import OraclePool  # noqa: E402
 
 
 def main() -> int:

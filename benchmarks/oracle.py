@@ -1,7 +1,7 @@
 """Time the oracle, and A* on the same levels in the same run.
 
 Prints a row of a markdown table and a line of JSON. Levels come from the Boxoban unfiltered test
-set (`organisms.sokoban.boxoban`). The oracle gives the distances of all states of a level, A* the
+set (`organisms.families.sokoban.boxoban`). The oracle gives the distances of all states of a level, A* the
 solution of one; the ratio is the time of one A* search over that of one whole oracle. What is
 checked: both find the same optimal length for every level that A* finished. (The published A*
 solutions are not compared with here.)
@@ -22,9 +22,9 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from interp.errors import MesascopeError  # noqa: E402
-from organisms.sokoban.astar import astar  # noqa: E402
-from organisms.sokoban.boxoban import load_boxoban  # noqa: E402
-from organisms.sokoban.oracle import OraclePool, solve  # noqa: E402
+from organisms.families.sokoban.astar import astar  # noqa: E402
+from organisms.families.sokoban.boxoban import load_boxoban  # noqa: E402
+from organisms.families.sokoban.oracle import OraclePool, solve  # noqa: E402
 
 
 def main() -> int:

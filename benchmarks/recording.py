@@ -35,7 +35,7 @@ OPEN = """
 import sys, time
 sys.path.insert(0, sys.argv[2])
 import xarray as xr, zarr, fsspec
-from interp.store import open_store
+from interp.store.read import open_store
 # What xarray and zarr import lazily, at the first store of a process, belongs to the imports.
 open_store(sys.argv[3])
 start = time.perf_counter()
@@ -46,9 +46,9 @@ print(time.perf_counter() - start)
 
 def make_organism(max_steps: int) -> Any:
     from organisms.card import Card
+    from organisms.families.sokoban.organism import SokobanOrganism
     from organisms.networks.build import network_record
     from organisms.networks.drc import DRC
-    from organisms.sokoban.organism import SokobanOrganism
 
     network = DRC()
     card = Card(
@@ -63,7 +63,7 @@ def make_organism(max_steps: int) -> Any:
 
 def run_only(organism: Any, tasks: Any, batch: int) -> int:
     """Run the closed loop and keep nothing; return the number of episode-steps."""
-    from interp.rollout import rollout
+    from interp.runs.rollout import rollout
 
     return sum(
         len(record.rows)
@@ -114,7 +114,7 @@ def peak_memory(episodes: int, steps: int, batch: int) -> float:
 
 
 def record_one(episodes: int, steps: int, batch: int) -> None:
-    from interp.recording import record
+    from interp.runs.recording import record
 
     organism = make_organism(steps)
     tasks = organism.tasks("test", episodes)
@@ -139,8 +139,8 @@ def peak_here() -> float:
 
 def opening_seconds(folder: Path, recorded: Path) -> dict[str, float]:
     """Open an ordinary store, and one of 100,000 episodes and 60 sites, in fresh processes."""
-    from interp.store_create import create_store
-    from interp.store_layout import StoreSpec, Variable
+    from interp.store.create import create_store
+    from interp.store.layout import StoreSpec, Variable
 
     n = 100_000
     site = Variable.of(("tick", "channel", "y", "x"), (3, 32, 10, 10), "float16")
@@ -189,7 +189,7 @@ def main() -> int:
 
     import torch
 
-    from interp.recording import record
+    from interp.runs.recording import record
 
     if options.threads:
         torch.set_num_threads(options.threads)

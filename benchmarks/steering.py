@@ -3,7 +3,7 @@
 One DRC(3,3) with random weights and 32 channels (it seldom solves a level, so that episodes with and
 without the plan are equally long), 25 generated shortcut levels in their eight symmetries, and random
 directions in place of a probe's: their arithmetic is the same. *Steered* is ``organism.run`` with the
-interventions of `analyses.plan_writing.written_plan` (one for the short way at every step, one for
+interventions of `analyses.causes.plan_writing.written_plan` (one for the short way at every step, one for
 each of three places of the long way until the agent has been there), made anew for every run;
 *unsteered* is ``organism.run``; both alternate in one process.
 
@@ -29,9 +29,9 @@ LIMIT = 1.3
 
 def make_organism(max_steps: int) -> Any:
     from organisms.card import Card
+    from organisms.families.sokoban.organism import SokobanOrganism
     from organisms.networks.build import network_record
     from organisms.networks.drc import DRC
-    from organisms.sokoban.organism import SokobanOrganism
 
     network = DRC()
     card = Card(
@@ -47,7 +47,7 @@ def make_organism(max_steps: int) -> Any:
 def random_directions(organism: Any, concept: str) -> Any:
     import xarray as xr
 
-    from analyses.plan_writing import Directions
+    from analyses.causes.plan_writing import Directions
 
     classes = organism.concepts[concept].classes
     vectors = 0.1 * np.random.default_rng(0).normal(size=(len(classes), 32))
@@ -64,7 +64,7 @@ def main() -> None:
     parser.add_argument("--kind", default="agent-shortcut")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    from analyses.plan_writing import written_plan
+    from analyses.causes.plan_writing import written_plan
 
     organism = make_organism(options.steps)
     tasks = organism.steering_tasks(options.kind, options.levels)

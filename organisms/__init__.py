@@ -12,15 +12,4 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time names come when 
     from organisms.registry import populations as populations
     from organisms.registry import shipped as shipped
 
-
-__getattr__, __dir__, __all__ = lazy_names(
-    __name__,
-    {
-        "Card": "card",
-        "Organism": "base",
-        "load": "registry",
-        "names": "registry",
-        "populations": "registry",
-        "shipped": "registry",
-    },
-)
+__getattr__, __dir__, __all__ = lazy_names(__name__, __file__)

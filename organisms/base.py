@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from interp.hooks import HookedNetwork, refuse_compiled
+from interp.network.hooks import HookedNetwork, refuse_compiled
 from organisms.card import Card
 from organisms.family import Family
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     import torch
     import xarray as xr
 
-    from interp.interventions import Intervention
-    from interp.organism import Tasks
+    from interp.contract import Tasks
+    from interp.interventions.applied import Intervention
 
 
 class Organism(Family):
@@ -27,7 +27,7 @@ class Organism(Family):
     Parameters
     ----------
     network
-        A hooked network; see `interp.organism.Network`.
+        A hooked network; see `interp.contract.Network`.
     card
         What it is.
 
@@ -41,7 +41,7 @@ class Organism(Family):
     """
 
     observation_dims: tuple[str, ...]
-    network: Any  # a HookedNetwork that is an `interp.organism.Network` too
+    network: Any  # a HookedNetwork that is an `interp.contract.Network` too
 
     def __init__(self, network: HookedNetwork, card: Card):
         refuse_compiled(network)
@@ -114,7 +114,7 @@ class Organism(Family):
         Raises
         ------
         UnknownSiteError, AddressError, UnfiredInterventionError, InputError
-            See `interp.episodes.run_episodes`.
+            See `interp.runs.episodes.run_episodes`.
 
         Examples
         --------
@@ -124,9 +124,9 @@ class Organism(Family):
         >>> run.sizes["episode"]
         4
         """
-        from interp.episodes import run_episodes
+        from interp.runs.episodes import run_episodes
 
-        this: Any = self  # its network has what `interp.organism.Network` asks for in a subclass
+        this: Any = self  # its network has what `interp.contract.Network` asks for in a subclass
         return run_episodes(
             this,
             tasks,
@@ -149,7 +149,7 @@ class Organism(Family):
         first_step: int = 0,
         examples: Sequence[int] | None = None,
     ) -> xr.Dataset:
-        """Run the network over given observations (teacher-forced); see `interp.replay.replay`.
+        """Run the network over given observations (teacher-forced); see `interp.runs.replay.replay`.
 
         Parameters
         ----------
@@ -171,7 +171,7 @@ class Organism(Family):
             ``logits`` (step, batch, action), ``value`` (step, batch), and each site
             (step, batch, *its dims).
         """
-        from interp.replay import replay
+        from interp.runs.replay import replay
 
         return replay(
             self.network, observations, episode_starts, sites, interventions, first_step, examples

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from interp.errors import InputError
-from interp.hooks import HookedNetwork
+from interp.network.hooks import HookedNetwork
 from organisms.card import Card, Result
 
 if TYPE_CHECKING:
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from interp.concepts import Concept
-    from interp.interventions import Intervention
-    from interp.organism import Tasks, World
+    from interp.contract import Tasks, World
+    from interp.interventions.applied import Intervention
     from organisms.base import Organism
-    from organisms.counterfactual_pairs import CounterfactualPairs
-    from organisms.plans import Plans
-    from organisms.steering_tasks import ActionRewrites, SteeringTasks
+    from organisms.capabilities.counterfactual_pairs import CounterfactualPairs
+    from organisms.capabilities.plans import Plans
+    from organisms.capabilities.steering_tasks import ActionRewrites, SteeringTasks
 
 
 class Family(ABC):
@@ -75,7 +75,7 @@ class Family(ABC):
             −1 outside the episodes. Here by the observation: a family whose observation is not
             its whole state has its own.
         """
-        from organisms.run_events import observed_states
+        from organisms.boards.run_events import observed_states
 
         return observed_states(run)
 

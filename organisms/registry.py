@@ -9,16 +9,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from interp.errors import AssetError, CheckpointError, InputError, UnknownNameError, check_integer
-from interp.site_names import natural_key
+from interp.network.site_names import natural_key
 from organisms.assets import data_folder, file_sha256
 from organisms.card import Card, checkpoint_card
 
 if TYPE_CHECKING:
     from interp.concepts import Concept
-    from interp.mdp import TabularMDP
+    from interp.decisions.mdp import TabularMDP
     from organisms.base import Organism
 
-FAMILIES = {"sokoban": "organisms.sokoban.organism", "doors": "organisms.doors.organism"}
+FAMILIES = {
+    "sokoban": "organisms.families.sokoban.organism",
+    "doors": "organisms.families.doors.organism",
+}
 """Family → the module that has ``from_card(card, weights_path)``, ``family_concepts()`` and
 ``family_recipes()``; where tasks are written out as decision problems, ``family_mdp(text)``; and, where
 agents of others were released, ``from_released(folder, name)``, ``released_names()`` and

@@ -79,17 +79,17 @@ def test_open_counts_what_is_there(store, capsys):
 
 
 def test_open_shows_an_incomplete_store(folder, levels, tmp_path, monkeypatch, capsys):
-    import interp.recording
+    import interp.runs.recording
 
     path = str(tmp_path / "half.zarr")
-    record_block, n = interp.recording._record_block, iter(range(2))
+    record_block, n = interp.runs.recording._record_block, iter(range(2))
 
     def interrupted(*args, **kwargs):
         if next(n):
             raise KeyboardInterrupt
         record_block(*args, **kwargs)
 
-    monkeypatch.setattr(interp.recording, "_record_block", interrupted)
+    monkeypatch.setattr(interp.runs.recording, "_record_block", interrupted)
     arguments = ["record", folder, path, "--split", levels, "--batch-size", "1", "--no-progress"]
     assert main(arguments) == 130
     assert "interrupted" in capsys.readouterr().err
@@ -298,7 +298,7 @@ def test_evaluate_writes_the_card_once(folder, levels, capsys):
 
 
 def test_the_card_has_gains_and_what_was_published(folder, levels, capsys, monkeypatch):
-    from analyses.figures import solve_rates
+    from analyses.papers import solve_rates
 
     monkeypatch.setitem(solve_rates.SETS, levels, "hard")
     arguments = ["evaluate", folder, "--split", levels, "--n", "2", "--thinking", "0", "4"]

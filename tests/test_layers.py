@@ -40,7 +40,7 @@ def test_one_file_touches_transformer_lens():
         for path in (ROOT / package).rglob("*.py")
         if "transformer_lens" in imported(path)
     ]
-    assert users == ["interp/hooks.py"]
+    assert users == ["interp/network/hooks.py"]
 
 
 def test_the_instruments_name_no_game():

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from interp.hooks import HookedNetwork, SitePoint
-from interp.organism import NetworkOutput, Transition
+from interp.contract import NetworkOutput, Transition
+from interp.network.hooks import HookedNetwork, SitePoint
 
 RIGHT = 1
 

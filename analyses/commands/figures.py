@@ -21,7 +21,7 @@ class Figures(Command):
 
     def run(self) -> int:
         """See `Command.run`."""
-        from analyses.figures import figures
+        from analyses.papers import figures
 
         entries = list(figures().values())
         if self.json:
@@ -76,7 +76,7 @@ class Reproduce(Command):
 
     def run(self) -> int:
         """See `Command.run`."""
-        from analyses.figures import reproduce
+        from analyses.papers import reproduce
 
         made = reproduce(
             self.figure,

@@ -34,7 +34,7 @@ class Objectives(Command):
     def run(self) -> int:
         """See `Command.run`."""
         import organisms
-        from analyses.objective_report import objective_report, plot_objective_report
+        from analyses.objectives.objective_report import objective_report, plot_objective_report
 
         report = objective_report(
             organisms.load(self.name), n=self.n, seed=self.seed, progress=self.progress
@@ -115,7 +115,7 @@ class Population(Command):
 
     def run(self) -> int:
         """See `Command.run`."""
-        from analyses.population_study import population_study
+        from analyses.populations.population_study import population_study
         from interp.errors import UnknownNameError
         from organisms.registry import populations
 

@@ -93,7 +93,7 @@ class Study(Command):
     def run(self) -> int:
         """See `Command.run`."""
         import organisms
-        from analyses.study import study
+        from analyses.study.study import study
 
         chosen = {"n_levels": self.n, "thinking_steps": self.thinking_steps}
         report = study(
@@ -136,7 +136,7 @@ class Evaluate(Command):
     def run(self) -> int:
         """See `Command.run`."""
         import organisms
-        from analyses.thinking_time import thinking_time
+        from analyses.thinking.thinking_time import thinking_time
 
         organism = organisms.load(self.name, self.device)
         # A checkpoint (NAME@STEPS) has no card of its own: reading one there says so.
@@ -171,7 +171,7 @@ class Evaluate(Command):
 
     def _results(self, rows: list[dict[str, Any]]) -> list[Any]:
         """Return the trained network's rates and gains as results, with the published ones."""
-        from analyses.figures.solve_rates import published_solve_rates
+        from analyses.papers.solve_rates import published_solve_rates
         from organisms.card import Result
 
         trained = [row for row in rows if row["source"] == "trained"]
@@ -221,8 +221,8 @@ class Compare(Command):
     def run(self) -> int:
         """See `Command.run`."""
         import organisms
-        from analyses.plan_comparison import compare_plans, plot_compare_plans
-        from analyses.thinking_comparison import (
+        from analyses.plans.plan_comparison import compare_plans, plot_compare_plans
+        from analyses.thinking.thinking_comparison import (
             compare_thinking,
             different_names,
             plot_compare_thinking,
@@ -306,7 +306,7 @@ class Train(Command):
     """Train an organism by a recipe; weights, log and state to resume from go to a folder."""
 
     recipe: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RECIPE")]
-    """Name of a recipe (organisms/sokoban/recipes/table.py, organisms/doors/recipes.py)."""
+    """Name of a recipe (organisms/families/sokoban/recipes/table.py, organisms/families/doors/recipes.py)."""
     out: Path
     """Folder for weights, log and the state to resume from."""
     seed: OptionalInt = None

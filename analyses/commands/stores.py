@@ -124,7 +124,7 @@ class Verify(Command):
         """See `Command.run`."""
         from interp import verify
         from interp.errors import StoreCorruptError
-        from interp.store_verify import VerifyReport
+        from interp.store.verify import VerifyReport
 
         try:
             report = verify(self.path, progress=self.progress)

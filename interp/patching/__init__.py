@@ -13,15 +13,4 @@ if TYPE_CHECKING:
     from interp.patching.result import against_control as against_control
     from interp.patching.sweep import patch_sweep as patch_sweep
 
-__getattr__, __dir__, __all__ = lazy_names(
-    __name__,
-    {
-        "against_control": "result",
-        "agreement": "agreement",
-        "attribution_patch": "attribution",
-        "metrics": "",
-        "patch_sweep": "sweep",
-        "path_patch": "paths",
-        "setters": "",
-    },
-)
+__getattr__, __dir__, __all__ = lazy_names(__name__, __file__)

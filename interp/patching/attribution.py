@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from interp.errors import AddressError, InputError
-from interp.hooks import clock_of, device_of
+from interp.network.hooks import clock_of, device_of
 from interp.patching.engine import reading_of, run_unpatched
 from interp.patching.metrics import (
     MetricFunction,
@@ -29,7 +29,7 @@ from interp.patching.sweep import described, grid_for
 if TYPE_CHECKING:
     import xarray as xr
 
-    from interp.site_names import SiteNames
+    from interp.network.site_names import SiteNames
 
 
 def attribution_patch(

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils._pytree import tree_map
 
 from interp.errors import AddressError, InputError, UnfiredInterventionError
-from interp.hooks import check_rank, clock_of, device_of, sites_of
+from interp.network.hooks import check_rank, clock_of, device_of, sites_of
 from interp.patching.metrics import Reading
 from interp.patching.setters import Firing
 
@@ -134,7 +134,7 @@ def reading_of(output: Any) -> Reading:
 class Resumer:
     """Run rows of an unpatched run on from the last moment before some firings.
 
-    Where the network can be taken up in the middle of a step (`interp.organism.ResumableNetwork`),
+    Where the network can be taken up in the middle of a step (`interp.contract.ResumableNetwork`),
     what comes before the patch within the step is not computed again; the steps before it never are.
 
     Parameters

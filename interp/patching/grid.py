@@ -12,8 +12,8 @@ import numpy as np
 import torch
 
 from interp.errors import AddressError, InputError, nearest
+from interp.network.site_names import natural_key, select_sites
 from interp.patching.setters import Firing
-from interp.site_names import natural_key, select_sites
 
 _ALIASES = {"square": ("y", "x")}
 

@@ -11,9 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from interp.addresses import Address
 from interp.errors import AddressError, InputError
-from interp.hooks import sites_of
+from interp.interventions.address import Address
+from interp.network.hooks import sites_of
+from interp.network.site_names import select_sites
 from interp.patching.blocks import run_blocks
 from interp.patching.engine import Resumer, Run, pad_rows, patching_hooks
 from interp.patching.metrics import Metric, MetricFunction, Pair, Reading
@@ -22,12 +23,11 @@ from interp.patching.pairs import Direction, donor_examples
 from interp.patching.result import Statistics, add_pair, summarise
 from interp.patching.setters import Firing, Setter, replacement_at
 from interp.patching.sweep import measure_sizes
-from interp.site_names import select_sites
 
 if TYPE_CHECKING:
     import xarray as xr
 
-    from interp.site_names import SiteNames
+    from interp.network.site_names import SiteNames
 
 OUTPUT = "output"
 Receiver = Address | Literal["output"]

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from interp.hooks import clock_of, device_of, sites_of
+from interp.network.hooks import clock_of, device_of, sites_of
 from interp.patching.blocks import Block, run_blocks
 from interp.patching.engine import Resumer, pad_rows, patching_hooks
 from interp.patching.grid import Bundle, Grid, make_grid, sites_named
@@ -22,7 +22,7 @@ from interp.patching.setters import Firing, Setter, replacement_at
 if TYPE_CHECKING:
     import xarray as xr
 
-    from interp.site_names import SiteNames
+    from interp.network.site_names import SiteNames
 
 
 def patch_sweep(
@@ -55,7 +55,7 @@ def patch_sweep(
     cell is replaced by what the donor run has there, the run goes on, and the metric is read.
 
     The steps before a patch are computed once. Within the patched step a network that can be taken
-    up in its middle (`interp.organism.ResumableNetwork`) computes only what comes after the patch. A
+    up in its middle (`interp.contract.ResumableNetwork`) computes only what comes after the patch. A
     patch that writes what is there already is not run at all: its effect is zero.
 
     Parameters
@@ -198,7 +198,7 @@ def grid_for(
 
 def measure_sizes(network: Any, pairs: Pairs, sites: list[str]) -> dict[str, tuple[int, ...]]:
     """Return site → sizes of its dims within a step, seen in one step of one example."""
-    from interp.capture import Capture
+    from interp.network.capture import Capture
 
     with torch.inference_mode(), clock_of(network).run(), Capture(network, sites) as capture:
         network(pairs.clean[:1, :1].to(device_of(network)), None)

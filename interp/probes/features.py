@@ -16,7 +16,7 @@ import numpy as np
 import xarray as xr
 
 from interp.errors import InputError
-from interp.site_names import natural_key, select_sites
+from interp.network.site_names import natural_key, select_sites
 
 NOT_SITES = frozenset(
     "observation action reward logits value done solved length level_id level".split()

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from interp.errors import CheckpointError, InputError, UnknownNameError
-from interp.hooks import HookedNetwork
+from interp.network.hooks import HookedNetwork
 from organisms.networks.drc import DRC, DRCConfig
 from organisms.networks.resnet import ResNet, ResNetConfig
 

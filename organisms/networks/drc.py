@@ -14,9 +14,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from interp.contract import NetworkOutput
 from interp.errors import InputError
-from interp.hooks import HookedNetwork, SitePoint
-from interp.organism import NetworkOutput
+from interp.network.hooks import HookedNetwork, SitePoint
 from organisms.networks.config import ConvConfig, DRCConfig
 from organisms.networks.parts import (
     SameConv2d,
@@ -385,7 +385,7 @@ class DRC(HookedNetwork):
     def stage_of(self, site: str, tick: int | None) -> tuple[int, int, int] | None:
         """Return the last stage from which a firing still happens, None for the step's beginning.
 
-        See `interp.organism.ResumableNetwork`.
+        See `interp.contract.ResumableNetwork`.
         """
         parts = site.split(".")
         if parts[0] == "layers" and tick is not None:

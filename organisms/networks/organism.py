@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from interp.hooks import HookedNetwork
+from interp.network.hooks import HookedNetwork
 from organisms.base import Organism
+from organisms.boards.directions import ACTION_NAMES, STEP_X, STEP_Y
 from organisms.card import Card
-from organisms.directions import ACTION_NAMES, STEP_X, STEP_Y
 
 if TYPE_CHECKING:
     import xarray as xr

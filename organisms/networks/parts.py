@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from torch.nn.utils import skip_init
 
 from interp.errors import InputError, UnknownNameError, check_integer
-from interp.hooks import SitePoint
+from interp.network.hooks import SitePoint
 from organisms.networks.config import OBSERVATIONS
 
 # Standard deviation of a unit normal cut off at ±2: dividing by it gives back unit variance.

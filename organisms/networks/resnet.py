@@ -8,9 +8,9 @@ from typing import NamedTuple, cast
 import torch
 from torch import Tensor, nn
 
+from interp.contract import NetworkOutput
 from interp.errors import InputError
-from interp.hooks import HookedNetwork, SitePoint
-from interp.organism import NetworkOutput
+from interp.network.hooks import HookedNetwork, SitePoint
 from organisms.networks.config import ResNetConfig
 from organisms.networks.parts import (
     SameConv2d,
@@ -206,7 +206,7 @@ class ResNet(HookedNetwork):
     def stage_of(self, site: str, tick: int | None) -> tuple[int]:
         """Return the last stage (convolution or block) from which a firing still happens.
 
-        See `interp.organism.ResumableNetwork`.
+        See `interp.contract.ResumableNetwork`.
         """
         parts = site.split(".")
         per_sequence = 1 + self.config.n_blocks

@@ -71,7 +71,7 @@ class ImitationTrainer(Trainer):
     Parameters
     ----------
     network
-        See `interp.organism.Network`.
+        See `interp.contract.Network`.
     classrooms
         One per group, each with ``n_environments / n_groups`` rows.
     config

@@ -143,7 +143,7 @@ class PolicyGradientTrainer(Trainer):
     Parameters
     ----------
     network
-        See `interp.organism.Network`.
+        See `interp.contract.Network`.
     practice
         `config.n_environments` rows of episodes.
     config

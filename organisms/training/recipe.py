@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from interp.errors import InputError, UnknownNameError
-from interp.hooks import HookedNetwork
+from interp.network.hooks import HookedNetwork
 from organisms.networks.build import NetworkConfig, config_record, new_network
 
 if TYPE_CHECKING:

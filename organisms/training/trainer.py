@@ -13,7 +13,7 @@ import torch
 from torch.utils._pytree import tree_flatten, tree_map, tree_unflatten
 
 from interp.errors import CheckpointError
-from interp.hooks import device_of
+from interp.network.hooks import device_of
 from organisms.training.checkpoints import load_training_state, save_training_state
 
 
@@ -87,7 +87,7 @@ class Trainer(ABC):
     Parameters
     ----------
     network
-        See `interp.organism.Network`. Trained where it is: its device is the training's.
+        See `interp.contract.Network`. Trained where it is: its device is the training's.
     groups
         Episodes, one or more batches of `rows` rows each.
     rows

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from interp.hooks import HookedNetwork, SitePoint
-from interp.organism import NetworkOutput, Transition
+from interp.contract import NetworkOutput, Transition
+from interp.network.hooks import HookedNetwork, SitePoint
 
 
 class ToyNetwork(HookedNetwork):
@@ -101,7 +101,7 @@ class ToyWorld:
 
 
 class ToyOrganism:
-    """See `interp.organism.Organism`."""
+    """See `interp.contract.Organism`."""
 
     observation_dims = ("y", "x")
 

@@ -15,8 +15,7 @@ from safetensors.torch import load_file, save_file
 from torch.utils._pytree import tree_leaves
 
 import organisms
-from interp import organism as protocols
-from interp.addresses import Address
+from interp import contract as protocols
 from interp.errors import (
     AddressError,
     AssetError,
@@ -28,14 +27,15 @@ from interp.errors import (
     UnknownNameError,
     UnknownSiteError,
 )
-from interp.interventions import Intervention
+from interp.interventions.address import Address
+from interp.interventions.applied import Intervention
 from organisms.assets import file_sha256
 from organisms.base import Organism
 from organisms.card import Card
+from organisms.families.sokoban.organism import SokobanOrganism
 from organisms.networks.build import network_record
 from organisms.networks.drc import DRC, ConvConfig, DRCConfig
 from organisms.networks.resnet import ResNet, ResNetConfig
-from organisms.sokoban.organism import SokobanOrganism
 from tests.organisms.tiny_mazes import TINY_MAZE_CONFIGS, tiny_maze_organism
 
 MAX_STEPS = 10

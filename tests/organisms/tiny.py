@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from organisms.card import Card
+from organisms.families.sokoban.organism import SokobanOrganism
+from organisms.families.sokoban.recipes import ImitationRecipe, Stage
 from organisms.networks.build import network_record
 from organisms.networks.config import ConvConfig
 from organisms.networks.drc import DRC, DRCConfig
-from organisms.sokoban.organism import SokobanOrganism
-from organisms.sokoban.recipes import ImitationRecipe, Stage
 from organisms.training.imitation import ImitationConfig
 
 

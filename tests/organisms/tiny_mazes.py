@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
+from organisms.boards.directions import ACTION_NAMES
 from organisms.card import Card
-from organisms.directions import ACTION_NAMES
-from organisms.doors.environment import MazeWorld
-from organisms.doors.mazes import Mazes
-from organisms.doors.objects import OBSERVATION_DIMS, PLANES
-from organisms.doors.organism import DoorsOrganism
+from organisms.families.doors.environment import MazeWorld
+from organisms.families.doors.mazes import Mazes
+from organisms.families.doors.objects import OBSERVATION_DIMS, PLANES
+from organisms.families.doors.organism import DoorsOrganism
 from organisms.networks.build import network_record, new_network
 from organisms.networks.config import ConvConfig, DRCConfig, ResNetConfig
 

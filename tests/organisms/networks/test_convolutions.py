@@ -3,9 +3,9 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from analyses.kernels import combined_filters
-from interp.capture import Capture
+from analyses.causes.kernels import combined_filters
 from interp.errors import InputError
+from interp.network.capture import Capture
 from organisms.networks.convolutions import convolutions
 from organisms.networks.drc import DRC, ConvConfig, DRCConfig
 from organisms.networks.resnet import ResNet, ResNetConfig

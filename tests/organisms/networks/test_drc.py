@@ -250,7 +250,7 @@ def test_one_square_by_hand():
 def released():
     if not REFERENCE:
         pytest.skip("MESASCOPE_REFERENCE is not set")
-    from organisms.sokoban.released import load_released
+    from organisms.families.sokoban.released import load_released
 
     folder = Path(REFERENCE) / "released-drc33"
     network, _ = load_released(folder)

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from interp.hooks import HookedNetwork
-from interp.organism import ResumableNetwork
+from interp.contract import ResumableNetwork
+from interp.network.hooks import HookedNetwork
 from interp.patching import attribution_patch, patch_sweep
 from organisms.networks.drc import DRC, ConvConfig, DRCConfig
 from organisms.networks.resnet import ResNet, ResNetConfig
-from tests.interp.patching_network import naive_effect
+from tests.interp.patching.patching_network import naive_effect
 
 VARIANTS = {
     "plain": {},

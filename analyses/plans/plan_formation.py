@@ -1,0 +1,379 @@
+"""Does the plan that can be read get better while the organism deliberates?"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+
+from analyses.plans.decoded_plans import at_last_tick, check_thinking, deliberation
+from analyses.plans.plan_probes import PLAN_CONCEPTS
+from analyses.reading import reading_counts
+from analyses.recordings import concept_list, concept_name, labels_of, left_out, recorded
+from analyses.verdict import add_verdict
+from interp.errors import InputError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from interp.concepts import Concept
+    from interp.contract import Tasks
+
+
+MOST_IN_MEMORY = 2**29
+"""Bytes of sites that are kept in memory to be read again and again."""
+
+
+def plan_formation(
+    source: Any,
+    tasks: Tasks | None = None,
+    concepts: str | Concept | Sequence[str | Concept] | None = None,
+    *,
+    thinking_steps: int = 5,
+    sites: str | Iterable[str] | None = None,
+    receptive_field: int = 1,
+    test_fraction: float = 0.5,
+    untrained: Any = "auto",
+    seed: int = 0,
+    folder: str | os.PathLike | None = None,
+    n_bootstrap: int = 2000,
+    confidence: float = 0.95,
+    progress: bool = True,
+    **options: Any,
+) -> xr.Dataset:
+    """Score the decoded plan at every tick before the first action.
+
+    Probes are fitted on training levels, at the last tick of the steps in which the organism acts.
+    The same probes then read the held-out levels at every tick of the thinking steps and of step 0.
+    The label is what the organism goes on to do from step 0, so the probe, the label and the
+    observation stay the same along the curve: only the state changes.
+
+    But a fixed probe also fails on a state that holds the plan in other units or directions than
+    later (a state that is still charging up from zero). So the same is done with probes *refitted*
+    at every step and tick, on the training levels: their growth is growth of what can be read at
+    all. A plan forms where both grow.
+
+    Parameters
+    ----------
+    source
+        An organism (recorded on `tasks` first, with `thinking_steps`), or a store or run that was
+        recorded with thinking steps.
+    tasks
+        For an organism.
+    concepts
+        Names among ``organism.concepts``, or concepts of your own, with one label per square;
+        default the plan concepts.
+    thinking_steps
+        For an organism.
+    sites
+        Names or globs. Default: the organism's recurrent state, or all recorded sites that have
+        squares.
+    receptive_field
+        Of the probes.
+    test_fraction
+        Share of the levels that are held out.
+    untrained, folder
+        See `analyses.recordings.recorded`. The untrained network gets probes of its own.
+    seed
+        Of recording, split, sample, bootstrap and the untrained weights.
+    **options
+        Passed to `interp.probes.fit_probes`.
+
+    Returns
+    -------
+    xarray.Dataset
+        ===================================  ======================================================
+        variable                             dims
+        ===================================  ======================================================
+        macro_f1, f1_far, _low, _high        concept, source, site, deliberation
+        growth, growth_low, growth_high      concept, source, site: macro-F1 at the last tick of
+                                             step 0 minus that at the very first tick, paired
+        excess, excess_low, excess_high      concept, site: the trained network's growth minus the
+                                             untrained one's (its own, where there is none)
+        refitted_f1, refitted_growth,        as macro_f1, growth, excess: probes refitted at every
+        refitted_excess, _low, _high         tick; NaN if the training levels lack a class
+        p_value, p_holm                      concept, site; one-sided, of excess ≤ 0 or
+                                             refitted_excess ≤ 0
+        found                                concept: both > 0 at some site, Holm-corrected
+        ===================================  ======================================================
+
+        The attribute ``classes_left_out`` is as in `plan_probes`.
+        ``deliberation`` counts ticks from the first one; coordinates ``step`` and ``tick`` along it.
+
+    Raises
+    ------
+    InputError
+        If the run has no thinking steps.
+    TooFewClassesError
+        If fewer than two classes of a concept occur; see `analyses.recordings.labels_of`.
+
+    Notes
+    -----
+    A feed-forward network is at its last value from the start: growth 0, "not found". The interval
+    is over test levels for one set of probes.
+
+    References
+    ----------
+    Bush et al. 2025 (arXiv 2504.01871), Sec. 5 and Fig. 6.
+    """
+    from interp.probes import fit_probes
+    from interp.probes.features import choose_sites
+
+    concepts = concept_list(PLAN_CONCEPTS if concepts is None else concepts)
+    names = [concept_name(concept) for concept in concepts]
+    with recorded(
+        source,
+        tasks,
+        sites,
+        thinking_steps=thinking_steps,
+        untrained=untrained,
+        seed=seed,
+        folder=folder,
+        progress=progress,
+    ) as recording:
+        run = recording.run
+        check_thinking(run)
+        players = {"trained": run}
+        if recording.untrained is not None:
+            players["untrained"] = recording.untrained
+        chosen = choose_sites(run, sites, True)
+        early = {player: _before_acting(data, chosen) for player, data in players.items()}
+        results, asked = [], []
+        for given in concepts:
+            whole = recording.concept(given)
+            labels, concept = labels_of(whole, run)
+            asked.append((whole, concept))
+            if concept.classes is None or not {"y", "x"} <= set(labels.dims):
+                raise InputError(f"{concept.name!r} does not label squares with classes.")
+            shared: dict[str, Any] = {
+                "classes": concept.classes,
+                "negative": concept.negative,
+                "receptive_field": receptive_field,
+                "controls": (),
+                "n_bootstrap": 0,
+                "seed": seed,
+                "progress": progress,
+                **options,
+            }
+            control = recording.untrained
+            probes = fit_probes(
+                at_last_tick(run),
+                labels,
+                chosen,
+                steps=slice(0, None),
+                test_fraction=test_fraction,
+                untrained=None if control is None else at_last_tick(control),
+                **shared,
+            )
+            split = (probes.train_group.values, probes.test_group.values)
+            early_labels = labels.sel(step=slice(None, 0))
+            in_train = np.isin(run.level_id.values, probes.train_group.values)
+            seen = np.unique(labels.sel(step=0).values[in_train])
+            refitted: dict[int, xr.Dataset] = {}
+            if set(range(len(concept.classes))) <= set(seen.tolist()):
+                refitted = {
+                    int(s): fit_probes(
+                        early["trained"],
+                        early_labels,
+                        chosen,
+                        steps=[s],
+                        split=split,
+                        untrained=early.get("untrained"),
+                        **shared,
+                    )
+                    for s in _thinking(run)
+                }
+            test = np.flatnonzero(np.isin(run.level_id.values, probes.test_group.values))
+            groups = run.level_id.values[test]
+            scores = []
+            for of_step in (dict.fromkeys(_thinking(run), probes), refitted):
+                if not of_step:
+                    continue
+                counts = {
+                    (player, site): reading_counts(data, early_labels, of_step, player, site, test)
+                    for player, data in early.items()
+                    for site in chosen
+                }
+                scores.append(
+                    _score(
+                        counts,
+                        list(players),
+                        chosen,
+                        concept,
+                        groups,
+                        n_bootstrap,
+                        confidence,
+                        seed,
+                    )
+                )
+            results.append(_with_refitted(*scores))
+        step, tick = deliberation(run)
+    dataset = xr.concat(
+        results, xr.DataArray(names, dims="concept"), combine_attrs="drop_conflicts"
+    )
+    dataset = dataset.assign_coords(
+        concept=names,
+        deliberation=np.arange(len(step)),
+        step=("deliberation", step),
+        tick=("deliberation", tick),
+    )
+    dataset.attrs |= {
+        "analysis": "plan_formation",
+        "organism": recording.name,
+        "classes_left_out": left_out(asked),
+        "thinking_steps": -int(run.step.values[0]),
+        "receptive_field": receptive_field,
+        "confidence": confidence,
+        "intervals": f"percentile bootstrap over test levels, {n_bootstrap} resamples",
+        "probes": "fitted on training levels at the last tick of steps ≥ 0",
+        "refitted_probes": "fitted on training levels at each tick of steps ≤ 0",
+        "seed": seed,
+    }
+    both = ("refitted_excess",)
+    return add_verdict(dataset, "excess", ("site",), dataset.n_levels, and_also=both)
+
+
+def _before_acting(run: xr.Dataset, sites: list[str]) -> xr.Dataset:
+    """Keep the steps up to the first action's, in memory if they are few: they are read often."""
+    early = run.sel(step=slice(None, 0))
+    size = sum(early[site].nbytes for site in sites)
+    if size > MOST_IN_MEMORY:
+        return early
+    return early.assign({site: early[site].load() for site in sites})
+
+
+def _thinking(run: xr.Dataset) -> list[int]:
+    """Return the steps up to the first action's."""
+    return [int(s) for s in run.step.values if s <= 0]
+
+
+def _with_refitted(fixed: xr.Dataset, refitted: xr.Dataset | None = None) -> xr.Dataset:
+    """Put the refitted probes' scores beside the fixed ones': NaN where none could be fitted."""
+    names = {"macro_f1": "refitted_f1", "growth": "refitted_growth", "excess": "refitted_excess"}
+    for name, other in names.items():
+        for end in ("", "_low", "_high"):
+            source = fixed[name + end] * np.nan if refitted is None else refitted[name + end]
+            fixed[other + end] = source
+    return fixed
+
+
+def _score(
+    counts: dict[tuple[str, str], np.ndarray],
+    players: list[str],
+    sites: list[str],
+    concept: Any,
+    groups: np.ndarray,
+    n_bootstrap: int,
+    confidence: float,
+    seed: int,
+) -> xr.Dataset:
+    from interp.probes.metrics import classification_scores
+    from interp.statistics import bootstrap_weights, percentile_interval, resampled_sums
+
+    unit = np.unique(groups, return_inverse=True)[1]
+    per_episode = np.stack([[counts[p, s] for s in sites] for p in players])
+    per_level = np.zeros((unit.max() + 1, *per_episode.shape[:2], *per_episode.shape[3:]))
+    np.add.at(per_level, unit, np.moveaxis(per_episode, 2, 0))
+    weights = bootstrap_weights(len(per_level), n_bootstrap, seed)
+    negative = _negative(concept)
+    point = classification_scores(per_level.sum(0), negative)
+    resampled = classification_scores(resampled_sums(weights, per_level), negative)
+    data: dict[str, Any] = {}
+
+    def add(name: str, dims: tuple[str, ...], value: np.ndarray, replicates: np.ndarray) -> None:
+        low, high = percentile_interval(replicates, confidence)
+        data[name], data[f"{name}_low"], data[f"{name}_high"] = (
+            (dims, value),
+            (dims, low),
+            (dims, high),
+        )
+
+    dims = ("source", "site", "deliberation")
+    for metric in ("macro_f1", "f1_far"):
+        add(metric, dims, point[metric], resampled[metric])
+    f1, again = point["macro_f1"], resampled["macro_f1"]
+    grown, grown_again = f1[..., -1] - f1[..., 0], again[..., -1] - again[..., 0]
+    add("growth", dims[:2], grown, grown_again)
+    control = (grown[1], grown_again[:, 1]) if len(players) > 1 else (0.0, 0.0)
+    add("excess", ("site",), grown[0] - control[0], grown_again[:, 0] - control[1])
+    data["n_levels"] = len(per_level)
+    return xr.Dataset(data, {"source": players, "site": sites}, {"confidence": confidence})
+
+
+def _negative(concept: Any) -> int:
+    if concept.negative is not None:
+        return concept.classes.index(concept.negative)
+    lowered = [name.lower() for name in concept.classes]
+    return lowered.index("never") if "never" in lowered else 0
+
+
+def plot_plan_formation(dataset: xr.Dataset, sites: Sequence[str] | None = None) -> Figure:
+    """Draw macro-F1 of the decoded plan against deliberation, one panel per concept and site."""
+    from interp.style import figure_style, legend_outside, line_with_interval, subplots
+
+    shown = list(sites) if sites is not None else _representative(dataset)
+    concepts = list(dataset.concept.values)
+    n_ticks = int(dataset.tick.max()) + 1
+    with figure_style():
+        figure, axes = subplots(
+            len(concepts),
+            len(shown),
+            width="text",
+            height=0.9 + 1.5 * len(concepts),
+            squeeze=False,
+            sharex=True,
+            sharey=True,
+        )
+        for row, concept in enumerate(concepts):
+            for column, site in enumerate(shown):
+                ax = axes[row, column]
+                for source in dataset.source.values:
+                    cell = dataset.sel(concept=concept, site=site, source=source)
+                    line_with_interval(
+                        ax,
+                        cell.deliberation,
+                        cell.macro_f1,
+                        cell.macro_f1_low,
+                        cell.macro_f1_high,
+                        str(source),
+                        source=str(source),
+                        markersize=2.5,
+                    )
+                refitted = dataset.sel(concept=concept, site=site, source="trained")
+                if bool(refitted.refitted_f1.notnull().any()):
+                    line_with_interval(
+                        ax,
+                        refitted.deliberation,
+                        refitted.refitted_f1,
+                        refitted.refitted_f1_low,
+                        refitted.refitted_f1_high,
+                        "trained, probes refitted at every tick",
+                        color="#56B4E9",
+                        marker="^",
+                        markersize=2.5,
+                    )
+                for first in range(n_ticks, dataset.sizes["deliberation"], n_ticks):
+                    ax.axvline(first - 0.5, color="0.88", linewidth=0.7, zorder=0)
+                letter = "abcdefghijkl"[row * len(shown) + column]
+                ax.set_title(f"{letter}   {str(concept).replace('_', ' ')}\n{site}", loc="left")
+                if row == len(concepts) - 1:
+                    ax.set_xlabel("internal tick before the first move")
+                if not column:
+                    ax.set_ylabel("macro-F1, all classes")
+        n, share = int(dataset.n_levels.min()), 100 * dataset.attrs["confidence"]
+        figure.suptitle(
+            f"{dataset.attrs['organism']}: decoded plan, n = {n} held-out levels, bands {share:.0f} %; "
+            "grey lines: a new step"
+        )
+        legend_outside(figure, axes, loc="outside lower center", ncols=3)
+    return figure
+
+
+def _representative(dataset: xr.Dataset, most: int = 3) -> list[str]:
+    """Return at most `most` sites: the ones whose final score, averaged over concepts, is best."""
+    final = dataset.macro_f1.sel(source="trained").isel(deliberation=-1).mean("concept")
+    best = final.argsort().values[::-1][:most]
+    return [str(dataset.site.values[i]) for i in sorted(best)]

@@ -1,0 +1,314 @@
+"""The study's page: verdicts in words, and a section for every analysis that could be made."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import xarray as xr
+
+from analyses.plans.plan_probes import best_cells, last_tick
+from analyses.study.report import Report, number
+from analyses.study.study_steering import NAME as STEERING
+from analyses.study.study_steering import steering_section, steering_verdict
+from analyses.verdict import ALPHA, best_cell
+
+QUESTIONS = {
+    "thinking_time": "Does thinking time help?",
+    "plan_probes": "Where can the plan be read?",
+    "plan_formation": "Does the plan form while it thinks?",
+    STEERING: "Is a plan that is written into it carried out?",
+}
+
+METHODS = (
+    "Levels are split by level: no level is on both sides. Intervals are percentile bootstraps over "
+    "levels or episodes, never over steps.",
+    "Labels are the organism's own later actions in the same episode, whether it succeeds or not; "
+    "thinking steps carry the label of step 0.",
+    "Probes: multinomial logistic regression with an L2 penalty on standardised features, one per "
+    "site, tick and receptive field, weights shared over squares.",
+    "The margin is the trained network's score minus the best control's, the best control chosen "
+    "anew in each resample.",
+    "The untrained control replays the trained network's own observations.",
+    "Actions are greedy.",
+    "A probe shows what can be read, not what is used: that is what the interventions are for.",
+    "Steering: probe directions of the organism's own training levels are added to one site at a time "
+    "while it acts; the levels it is steered on have a short and a long way.",
+)
+
+Verdicts = dict[str, dict[str, Any]]
+
+
+def verdicts(results: dict[str, xr.Dataset], not_asked: dict[str, str]) -> Verdicts:
+    """Return name → ``found`` and a sentence, for every claim the results make or fail to make.
+
+    Parameters
+    ----------
+    results
+        Analysis → its Dataset.
+    not_asked
+        Analysis → why it could not be made.
+    """
+    out: Verdicts = {}
+    for name, make in VERDICTS.items():
+        if name in results:
+            out |= make(results[name])
+    for name, result in results.items():
+        if name.startswith(STEERING):
+            out[name] = steering_verdict(result)
+    for name, reason in not_asked.items():
+        question = QUESTIONS[name.partition("-")[0]]
+        out[name] = {"found": False, "text": f"{question} Could not be asked ({name}): {reason}"}
+    return out
+
+
+def _thinking_verdict(thinking: xr.Dataset) -> Verdicts:
+    trained = thinking.sel(source="trained")
+    later = trained.isel(thinking=slice(1, None))
+    gain = later.isel(best_cell(later.gain, later.p_holm))
+    found = bool(trained.found)
+    text = (
+        f"Thinking before acting {'helps' if found else 'is not shown to help'}: at best "
+        f"{_points(gain, 'gain')} points after {int(gain.thinking)} steps "
+        f"({100 * float(trained.solve_rate[0]):.1f} % solved at 0; "
+        f"n = {thinking.attrs['n_episodes']} levels, paired)."
+    )
+    return {"thinking_time": {"found": found, "text": text}}
+
+
+def _probe_verdicts(probes: xr.Dataset) -> Verdicts:
+    out: Verdicts = {}
+    cells = best_cells(probes)
+    for concept in probes.concept.values:
+        words = str(concept).replace("_", " ")
+        cell = max(
+            (c for c in cells if c["concept"] == concept),
+            key=lambda c: (c["p (Holm)"] < ALPHA, c["margin"]),
+        )
+        found = bool(probes.found.sel(concept=concept))
+        text = (
+            f"The {words} {'can be read' if found else 'is not shown to be readable'} beyond every "
+            f"control: best margin {_interval(cell['margin'], cell['low'], cell['high'])} macro-F1 "
+            f"over the {cell['best control']} control, at {cell['site']} tick {cell['tick']}, "
+            f"{cell['receptive field']} probe (score {cell['score']:.3f}, n = {cell['n']} episodes, "
+            f"Holm p = {cell['p (Holm)']:.1g})."
+        )
+        out[f"plan_probes: {words}"] = {"found": found, "text": text}
+    return out
+
+
+def _formation_verdicts(formation: xr.Dataset) -> Verdicts:
+    out: Verdicts = {}
+    for concept in formation.concept.values:
+        words = str(concept).replace("_", " ")
+        at = formation.sel(concept=concept)
+        top = at.isel(best_cell(at.excess, at.p_holm))
+        found = bool(at.found)
+        fixed, refitted = (
+            _interval(*(float(top[name + end]) for end in ("", "_low", "_high")))
+            for name in ("excess", "refitted_excess")
+        )
+        text = (
+            f"The decoded {words} {'gets better' if found else 'is not shown to get better'} with "
+            f"deliberation: macro-F1 grows by {float(top.growth.sel(source='trained')):.3f} from the "
+            f"first tick to the last at {str(top.site.values)}, {fixed} more than in the untrained "
+            f"network, and {refitted} more with probes refitted at every tick "
+            f"(n = {int(at.n_levels)} levels, Holm p = {float(top.p_holm):.1g})."
+        )
+        out[f"plan_formation: {words}"] = {"found": found, "text": text}
+    return out
+
+
+VERDICTS = {
+    "thinking_time": _thinking_verdict,
+    "plan_probes": _probe_verdicts,
+    "plan_formation": _formation_verdicts,
+}
+
+
+def study_page(
+    title: str,
+    subtitle: str,
+    card: Any,
+    results: dict[str, xr.Dataset],
+    figures: dict[str, Any],
+    said: Verdicts,
+    how: str,
+) -> Report:
+    """Return the page of a study.
+
+    Parameters
+    ----------
+    title, subtitle, how
+        Plain text; `how` is the literal text that says how to make the study again.
+    card
+        The organism's card.
+    results, figures
+        Analysis → Dataset and figure; ``example`` among the figures is an episode.
+    said
+        See `verdicts`.
+    """
+    page = Report(title, subtitle).section("In short")
+    for verdict in said.values():
+        page.verdict(verdict["text"], verdict["found"])
+    page.section("The organism").text(card.summary)
+    page.table(
+        [
+            {"": name, "what the card says": getattr(card, name)}
+            for name in ("paper", "task", "training", "licence", "limits")
+            if getattr(card, name)
+        ]
+    )
+    if "example" in figures:
+        page.figure(
+            figures["example"], "The longest episode it solved here: first board, path, and end."
+        )
+    for name, write in SECTIONS.items():
+        if name in results:
+            page.section(QUESTIONS[name])
+            write(page, results, figures[name])
+    steered = [name for name in results if name.startswith(STEERING)]
+    if steered:
+        page.section(QUESTIONS[STEERING])
+    for name in steered:
+        steering_section(page, name, results[name], figures)
+    page.section("Methods").items(METHODS)
+    return page.section("How to make this again").code(how)
+
+
+def _thinking_section(page: Report, results: dict[str, xr.Dataset], figure: Any) -> None:
+    thinking = results["thinking_time"]
+    page.figure(
+        figure,
+        "Left: levels solved against thinking steps before the first move, for the trained network and "
+        "the same network untrained. Right: the difference to acting at once, paired over levels. "
+        f"Bands: {100 * thinking.attrs['confidence']:.0f} % bootstrap over levels. Step limit "
+        f"{thinking.attrs['max_steps']}.",
+    )
+    page.table(_thinking_rows(thinking))
+
+
+def _probes_section(page: Report, results: dict[str, xr.Dataset], figure: Any) -> None:
+    probes = results["plan_probes"]
+    page.figure(
+        figure,
+        "Macro-F1 (all classes, as in Bush et al.) of linear probes at the last tick of each site, "
+        "beside the same probe on the untrained network, on the raw observation (one-hot tiles, same "
+        "receptive field), on that and the observation one step before (history), on shuffled labels, and "
+        "the majority class. Whiskers: 95 % bootstrap over held-out levels.",
+    )
+    if probes.attrs["classes_left_out"]:
+        page.text(
+            "Classes that hardly occur are left out of labels and scores here and below: "
+            f"{probes.attrs['classes_left_out']}."
+        )
+    page.text(_failed_share(results["thinking_time"]))
+    page.table(
+        best_cells(probes),
+        "Largest margin over the best control, per concept and receptive field. p is Holm-corrected "
+        "over all sites, ticks and receptive fields of the concept.",
+    )
+    page.table(
+        _both_f1(probes), "Two papers' F1 are not the same number: both, 1×1 probes, last tick."
+    )
+
+
+def _formation_section(page: Report, results: dict[str, xr.Dataset], figure: Any) -> None:
+    page.figure(
+        figure,
+        "Macro-F1 of the decoded plan at every internal tick, before the first move. The probe was fitted "
+        "on other levels at the last tick; observation and label stay the same along the curve. Since "
+        "a fixed probe may fail on an early state for its scale alone, a plan is said to form only if "
+        "probes refitted at every tick (last columns of the table) grow too.",
+    )
+    page.table(_growth_rows(results["plan_formation"]))
+
+
+SECTIONS = {
+    "thinking_time": _thinking_section,
+    "plan_probes": _probes_section,
+    "plan_formation": _formation_section,
+}
+
+
+def _failed_share(thinking: xr.Dataset) -> str:
+    """Say how many of the steps are those of an agent that is not getting anywhere."""
+    at_once = thinking.sel(source="trained", thinking=0)
+    steps = float(at_once.length.sum())
+    share = float(at_once.length.where(at_once.solved == 0, 0).sum()) / steps if steps else 0.0
+    return (
+        f"{share:.0%} of the steps that are probed are from episodes that were not solved, where an "
+        "agent may go to and fro: what it will do is then what it has just done. The history control "
+        "answers for one step of that; the scores before the first move, below, know no past at all."
+    )
+
+
+def _thinking_rows(thinking: xr.Dataset) -> list[dict[str, Any]]:
+    rows = []
+    for source in thinking.source.values:
+        for t in thinking.thinking.values:
+            cell = thinking.sel(source=source, thinking=t)
+            if bool(cell.solve_rate.isnull()):
+                continue  # the control is run at the ends only
+            rows.append(
+                {
+                    "network": str(source),
+                    "thinking steps": int(t),
+                    "solved": float(cell.solve_rate),
+                    "low": float(cell.solve_rate_low),
+                    "high": float(cell.solve_rate_high),
+                    "gain (points)": _points(cell, "gain"),
+                    "p (Holm)": float(cell.p_holm),
+                    "mean return": float(cell.episode_return.mean()),
+                    "n": int(thinking.attrs["n_episodes"]),
+                }
+            )
+    return rows
+
+
+def _both_f1(probes: xr.Dataset) -> list[dict[str, Any]]:
+    rows = []
+    at = last_tick(probes).sel(receptive_field=probes.receptive_field.values[0])
+    for concept in probes.concept.values:
+        for site in probes.site.values:
+            cell = at.sel(concept=concept, site=site, source="trained")
+            row: dict[str, Any] = {"concept": str(concept), "site": str(site)}
+            for metric in ("macro_f1", "f1_far", "accuracy"):
+                low, high = float(cell[f"{metric}_low"]), float(cell[f"{metric}_high"])
+                row[metric] = f"{number(float(cell[metric]))} [{number(low)}, {number(high)}]"
+            rows.append(row)
+    return rows
+
+
+def _growth_rows(formation: xr.Dataset) -> list[dict[str, Any]]:
+    rows = []
+    for concept in formation.concept.values:
+        for site in formation.site.values:
+            cell = formation.sel(concept=concept, site=site)
+            trained = cell.sel(source="trained")
+            rows.append(
+                {
+                    "concept": str(concept),
+                    "site": str(site),
+                    "first tick": float(trained.macro_f1[0]),
+                    "last tick": float(trained.macro_f1[-1]),
+                    "growth": float(trained.growth),
+                    "over untrained": float(cell.excess),
+                    "low": float(cell.excess_low),
+                    "high": float(cell.excess_high),
+                    "refitted, over untrained": float(cell.refitted_excess),
+                    "low, refitted": float(cell.refitted_excess_low),
+                    "high, refitted": float(cell.refitted_excess_high),
+                    "p (Holm)": float(cell.p_holm),
+                    "n levels": int(cell.n_levels),
+                }
+            )
+    return rows
+
+
+def _points(cell: xr.Dataset, name: str) -> str:
+    low, high = 100 * float(cell[f"{name}_low"]), 100 * float(cell[f"{name}_high"])
+    return f"{100 * float(cell[name]):+.1f} [{low:+.1f}, {high:+.1f}]"
+
+
+def _interval(value: float, low: float, high: float) -> str:
+    return f"{value:.3f} [{low:.3f}, {high:.3f}]"

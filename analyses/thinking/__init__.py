@@ -1,0 +1,1 @@
+"""Does deliberating before acting help, and what is it used for?"""

@@ -1,0 +1,182 @@
+"""Does the organism do better when it may think before it acts?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+
+from analyses.verdict import add_verdict
+from interp.errors import InputError, check_integer
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from interp.contract import Tasks
+
+
+def thinking_time(
+    organism: Any,
+    tasks: Tasks,
+    thinking_steps: int | Iterable[int] = (0, 1, 2, 4, 8),
+    *,
+    controls: str | Sequence[str] = ("untrained",),
+    seed: int = 0,
+    n_bootstrap: int = 2000,
+    confidence: float = 0.95,
+    batch_size: int = 128,
+    progress: bool = True,
+) -> xr.Dataset:
+    """Measure success against thinking steps, on the same tasks each time.
+
+    At reset the first observation is fed ``t`` times with the recurrent state carried on and
+    nothing done; then the organism acts greedily until the task is solved or the step limit is
+    reached. The effect of thinking is the *paired* difference to acting at once.
+
+    Parameters
+    ----------
+    organism
+        With ``run`` (and ``untrained`` for that control).
+    tasks
+        One episode each.
+    thinking_steps
+        Numbers of thinking steps; 0 is added if missing.
+    controls
+        ``"untrained"``: the same network before training, run at 0 and at the longest time. A
+        feed-forward network is a further control, run by itself: its curve must be flat.
+    seed
+        Of the bootstrap and of the untrained weights.
+
+    Returns
+    -------
+    xarray.Dataset
+        ========================================  ============================================
+        variable                                  dims
+        ========================================  ============================================
+        solved (1, 0; NaN: not run)               source, thinking, episode
+        length (steps taken), episode_return      source, thinking, episode
+        solve_rate, _low, _high                   source, thinking; bootstrap over episodes
+        gain, _low, _high                         source, thinking; solve rate minus that at 0,
+                                                  paired
+        p_value, p_holm                           source, thinking; exact sign test of gain ≤ 0
+                                                  (McNemar's), NaN at 0 thinking steps
+        found (bool)                              source: gain > 0 at some thinking time
+        ========================================  ============================================
+
+    Raises
+    ------
+    InputError
+        For thinking steps that are negative or no integers, no organism, no tasks, or an unknown
+        control.
+
+    References
+    ----------
+    Guez et al. 2019 (arXiv 1901.03559), Sec. 4; Taufeeque et al. 2024 (arXiv 2407.15421), Fig. 1.
+    Step limits decide the numbers: theirs are 120 for the full sets and 240 during training.
+
+    Examples
+    --------
+    >>> import organisms
+    >>> organism = organisms.load("sokoban-drc-small-v2")
+    >>> result = thinking_time(organism, organism.tasks("test", 8), (0, 2), progress=False)
+    >>> result.solve_rate.dims
+    ('source', 'thinking')
+    """
+    from tqdm import tqdm
+
+    from interp.statistics import bootstrap_interval, paired_difference_interval, sign_test
+
+    if not hasattr(organism, "run") or not hasattr(organism, "untrained"):
+        raise InputError(
+            f"thinking_time runs an organism; give organisms.load(…), not a {type(organism).__name__}."
+        )
+    if isinstance(thinking_steps, Iterable):
+        given: list[Any] = list(thinking_steps)
+    else:
+        given = [thinking_steps]
+    for t in given:
+        check_integer("thinking_steps", t, 0)
+    times = sorted({0, *map(int, given)})
+    if tasks is None or not len(tasks):
+        raise InputError("There are no tasks to run.")
+    controls = [controls] if isinstance(controls, str) else list(controls)
+    unknown = set(controls) - {"untrained"}
+    if unknown:
+        raise InputError(f"Unknown controls {sorted(unknown)}; known: ['untrained'].")
+    players = {"trained": organism}
+    if "untrained" in controls:
+        players["untrained"] = organism.untrained(seed)
+    shape = (len(players), len(times), len(tasks))
+    solved, length = np.full(shape, np.nan), np.full(shape, np.nan)
+    returns = np.full(shape, np.nan)
+    # A control that never solves anything takes every step there is: its ends are enough.
+    grid = [(0, t) for t in range(len(times))]
+    grid += [(s, t) for s in range(1, len(players)) for t in sorted({0, len(times) - 1})]
+    for s, t in tqdm(grid, unit="run", desc="thinking time", disable=not progress):
+        player = list(players.values())[s]
+        run = player.run(tasks, seed=seed, thinking_steps=times[t], batch_size=batch_size)
+        solved[s, t], length[s, t] = run.solved, run.length
+        returns[s, t] = run.reward.sum("step")
+    dims = ("source", "thinking")
+    data: dict[str, Any] = {
+        "solved": ((*dims, "episode"), solved),
+        "length": ((*dims, "episode"), length),
+        "episode_return": ((*dims, "episode"), returns),
+        "level_id": ("episode", np.array(list(tasks.ids), dtype=object)),
+    }
+    for name in ("solve_rate", "gain"):
+        for end in ("", "_low", "_high"):
+            data[name + end] = (dims, np.full(shape[:2], np.nan))
+    p = np.full(shape[:2], np.nan)
+    for s, t in grid:
+        rate = bootstrap_interval(solved[s, t], None, n_bootstrap, confidence, seed)
+        gain = paired_difference_interval(solved[s, t], solved[s, 0], n_bootstrap, confidence, seed)
+        for name, interval in (("solve_rate", rate), ("gain", gain)):
+            for end, value in zip(("", "_low", "_high"), interval, strict=True):
+                data[name + end][1][s, t] = value
+        if t:  # acting at once is not compared with itself
+            p[s, t] = sign_test((solved[s, t] - solved[s, 0])[:, None])[0]
+    attrs = {
+        "analysis": "thinking_time",
+        "organism": organism.name,
+        "n_episodes": len(tasks),
+        "confidence": confidence,
+        "intervals": f"percentile bootstrap over episodes, {n_bootstrap} resamples",
+        "seed": seed,
+        "max_steps": int(organism.world(tasks[0:1]).max_steps),
+    }
+    coords = {"source": list(players), "thinking": times}
+    definition = "one-sided, of gain ≤ 0; exact sign test over levels (McNemar's)"
+    p_value = xr.DataArray(p, coords, dims, attrs={"definition": definition})
+    return add_verdict(xr.Dataset(data, coords, attrs), "gain", ("thinking",), p=p_value)
+
+
+def plot_thinking_time(dataset: xr.Dataset) -> Figure:
+    """Draw solve rate and paired gain against thinking steps, with their intervals."""
+    from interp.style import figure_style, legend_outside, line_with_interval, subplots
+
+    percent = 100.0
+    with figure_style():
+        figure, axes = subplots(1, 2, width="text", height=2.7)
+        panels = (("solve_rate", "levels solved (%)"), ("gain", "gain over 0 steps (points)"))
+        for ax, (name, label) in zip(axes, panels, strict=True):
+            for source in dataset.source.values:
+                cell = dataset.sel(source=source).dropna("thinking", subset=["solve_rate"])
+                line_with_interval(
+                    ax,
+                    cell.thinking,
+                    percent * cell[name],
+                    percent * cell[f"{name}_low"],
+                    percent * cell[f"{name}_high"],
+                    str(source),
+                    source=str(source),
+                )
+            ax.set(xlabel="thinking steps before the first move", ylabel=label)
+            ax.set_xticks(dataset.thinking.values)
+        axes[1].axhline(0, color="0.6", linewidth=0.8, zorder=0)
+        n, share = dataset.attrs["n_episodes"], 100 * dataset.attrs["confidence"]
+        figure.suptitle(f"{dataset.attrs['organism']}: n = {n} levels, bands {share:.0f} %")
+        legend_outside(figure, axes, loc="outside lower center", ncols=2)
+    return figure

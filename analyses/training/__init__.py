@@ -1,0 +1,1 @@
+"""When in training do plans and their use appear?"""

@@ -1,0 +1,1 @@
+"""Small decision problems: soft values, inverse reinforcement learning, identifiability."""

@@ -1,0 +1,1 @@
+"""Interventions as records: addresses, operations, values, conditions, subspaces, files."""

@@ -1,0 +1,1 @@
+"""Networks in their worlds: rollouts, episodes, replays, recordings."""

@@ -1,0 +1,1 @@
+"""The zarr store of a recording: layout, writing, reading, verifying."""

@@ -1,0 +1,1 @@
+"""What worlds on boards of squares share."""

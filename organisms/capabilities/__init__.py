@@ -1,0 +1,1 @@
+"""What some families can do and others cannot, one file each."""

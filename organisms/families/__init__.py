@@ -1,0 +1,1 @@
+"""The families of organisms, one folder each."""

@@ -1,0 +1,1 @@
+"""Sokoban: levels, world, solver, networks, concepts; see `organisms.families.sokoban.organism`."""

@@ -1,0 +1,336 @@
+"""The vectorised environment: many levels side by side, stepped by one compiled loop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from interp.contract import Transition
+from interp.errors import InputError
+from organisms.boards.directions import ACTION_NAMES
+from organisms.boards.world_state import checked_state, copied_state
+from organisms.families.sokoban.kernels import begin_rows, count_off_target, step_rows
+from organisms.families.sokoban.levels import Level, Levels
+from organisms.families.sokoban.observations import (
+    OBSERVATION_DIMS,
+    PALETTE,
+    PLANE_OF_TILE,
+    Tile,
+    check_encoding,
+    encode,
+)
+
+
+class Rewards(NamedTuple):
+    """What a step pays. The rewards of one step add up."""
+
+    step: float
+    """Every step."""
+    box: float = 1.0
+    """A box pushed onto a target; its negative for one pushed off."""
+    solved: float = 10.0
+    """The step that puts the last box on a target."""
+
+
+RELEASED_REWARDS = Rewards(step=-0.1)
+"""Of Guez et al. (2019) and the released DRC agents (Taufeeque et al.)."""
+
+BUSH_REWARDS = Rewards(step=-0.01)
+"""Of Bush et al. (2025)."""
+
+WORLD_STATE = (
+    "tiles",
+    "player",
+    "level_index",
+    "boxes_off_target",
+    "elapsed",
+    "limit",
+    "finished",
+    "_episodes",
+    "_cursor",
+)
+"""The attributes that change as the world is stepped."""
+
+
+class SokobanWorld:
+    r"""A batch of Sokoban levels, played side by side.
+
+    The player moves up, down, left or right and pushes a box in its way if the square behind is
+    free; otherwise nothing moves. A row ends *terminated* when every box is on a target, and
+    *truncated* at its step limit. A row that has ended, and a row given action −1, stays as it is
+    with reward 0; one that has ended reports its end again.
+
+    Parameters
+    ----------
+    levels
+        One row a level. Smaller boards are padded with wall.
+    observation
+        ``"rgb"`` (``y, x, colour``) or ``"planes"`` (``plane, y, x``); both uint8.
+    rewards
+        `RELEASED_REWARDS` (−0.1 a step) or `BUSH_REWARDS` (−0.01), or your own.
+    max_steps
+        The step limit.
+    min_steps
+        If given, the limit of each episode is drawn uniformly from ``min_steps..max_steps``.
+    noop
+        Whether action 0 stays put, before the four moves (Bush et al.); it takes a step.
+    seed
+        Of the drawn limits. Row ``i`` of a batch draws the same whatever the batch size.
+    autoreset
+        For training: a row that ends starts on the next level at once, and its observation is the
+        new level's first. Levels are dealt in order, and from the start again when they run out.
+    n_envs
+        With `autoreset`, how many rows there are; one a level if left out.
+    source
+        With `autoreset`, called for new levels (no larger than the first) when they run out.
+
+    Attributes
+    ----------
+    tiles : numpy.ndarray
+        The boards as `Tile` codes, dims ``(batch, y, x)``, uint8. Live: changes with every step.
+    player : numpy.ndarray
+        Row and column, dims ``(batch, 2)``, int32. Live.
+    level_index : numpy.ndarray
+        Which level of `levels` each row plays, dims ``(batch,)``, int64.
+    boxes_off_target, elapsed, limit : numpy.ndarray
+        Boxes to go, steps taken and the step limit, dims ``(batch,)``, int32. Live.
+    finished : numpy.ndarray
+        Whether the row has ended, dims ``(batch,)``, bool. Live.
+
+    Examples
+    --------
+    >>> from organisms.families.sokoban.levels import parse_levels
+    >>> world = SokobanWorld(parse_levels("#####\n#@$.#\n#####"))
+    >>> world.reset().shape
+    (1, 3, 5, 3)
+    >>> after = world.step(np.array([3]))
+    >>> round(float(after.reward[0]), 3), bool(after.terminated[0])
+    (10.9, True)
+    """
+
+    def __init__(
+        self,
+        levels: Levels | Level,
+        *,
+        observation: str = "rgb",
+        rewards: Rewards = RELEASED_REWARDS,
+        max_steps: int = 120,
+        min_steps: int | None = None,
+        noop: bool = False,
+        seed: int = 0,
+        autoreset: bool = False,
+        n_envs: int | None = None,
+        source: Callable[[], Levels] | None = None,
+    ):
+        levels = Levels.of([levels]) if isinstance(levels, Level) else levels
+        check_encoding(observation)
+        if len(levels) == 0:
+            raise InputError("A world needs at least one level.")
+        if max_steps < 1 or not 1 <= (max_steps if min_steps is None else min_steps) <= max_steps:
+            raise InputError(
+                f"Step limits need 1 <= min_steps <= max_steps; got {min_steps} and {max_steps}."
+            )
+        if not autoreset and (n_envs is not None or source is not None):
+            raise InputError("n_envs and source are for autoreset=True only.")
+        if n_envs is not None and n_envs < 1:
+            raise InputError(f"n_envs is at least 1; got {n_envs}.")
+        self.levels = levels
+        self.observation = observation
+        self.rewards = Rewards(*rewards)
+        self.max_steps = int(max_steps)
+        self.min_steps = self.max_steps if min_steps is None else int(min_steps)
+        self.action_names = ("noop", *ACTION_NAMES) if noop else ACTION_NAMES
+        self.n_actions = len(self.action_names)
+        self.observation_dims = OBSERVATION_DIMS[observation]
+        self.autoreset = autoreset
+        self.seed = np.uint64(seed % 2**64)
+        self._source = source
+        self._noop = int(noop)
+        self._planes = observation == "planes"
+        self._reward_values = np.array(self.rewards, np.float64)
+
+        n = len(levels) if n_envs is None else int(n_envs)
+        height, width = levels.tiles.shape[1:]
+        self._pool = levels.tiles
+        self.tiles = np.empty((n, height, width), np.uint8)
+        self.player = np.empty((n, 2), np.int32)
+        self.level_index = np.empty(n, np.int64)
+        self.boxes_off_target = np.empty(n, np.int32)
+        self.elapsed = np.empty(n, np.int32)
+        self.limit = np.empty(n, np.int32)
+        self.finished = np.empty(n, bool)
+        self._episodes = np.zeros(n, np.int64)
+        self._cursor = np.zeros(1, np.int64)
+        self._codes = PLANE_OF_TILE[:, None] if self._planes else PALETTE
+        self.reset()
+
+    def __len__(self) -> int:
+        return len(self.tiles)
+
+    @property
+    def solved(self) -> np.ndarray:
+        """Whether every box is on a target, dims ``(batch,)``, bool."""
+        return self.boxes_off_target == 0
+
+    @property
+    def boxes(self) -> np.ndarray:
+        """Where boxes are, dims ``(batch, y, x)``, bool."""
+        return (self.tiles == Tile.BOX) | (self.tiles == Tile.BOX_ON_TARGET)
+
+    def reset(self) -> np.ndarray:
+        """Start every row on its first level.
+
+        Returns
+        -------
+        numpy.ndarray
+            The observations, dims ``(batch, *observation_dims)``, uint8: a copy.
+        """
+        n = len(self)
+        self.level_index[:] = np.arange(n) % len(self._pool)
+        self._cursor[0] = n
+        begin_rows(
+            np.arange(n),
+            self._pool,
+            self.level_index,
+            self.tiles,
+            self.player,
+            self.boxes_off_target,
+            self.elapsed,
+            self.limit,
+            self.finished,
+            self._episodes,
+            self.min_steps,
+            self.max_steps,
+            self.seed,
+        )
+        self._view = np.ascontiguousarray(encode(self.tiles, self.observation))
+        return self._view.copy()
+
+    def step(self, action: np.ndarray) -> Transition:
+        """Take one action a row.
+
+        Parameters
+        ----------
+        action
+            dims ``(batch,)``, integers: an index into ``action_names``, or −1 to leave the row as
+            it is (no step is counted).
+
+        Returns
+        -------
+        Transition
+            ``observation`` (a copy), ``reward`` float32, ``terminated`` and ``truncated`` bool.
+
+        Raises
+        ------
+        InputError
+            If an action does not exist. Nothing has moved then.
+        """
+        action = np.asarray(action)
+        n = len(self.tiles)
+        if action.shape != (n,) or action.dtype.kind not in "iu":
+            raise InputError(
+                f"Actions are integers of shape ({n},); got {action.dtype} of {action.shape}."
+            )
+        reward = np.empty(n, np.float32)
+        terminated = np.empty(n, np.bool_)
+        truncated = np.empty(n, np.bool_)
+        if self._source is not None:
+            self._refill()
+        bad = step_rows(
+            action.astype(np.int64, copy=False),
+            self._noop,
+            self.tiles,
+            self.player,
+            self.boxes_off_target,
+            self.elapsed,
+            self.limit,
+            self.finished,
+            self._reward_values,
+            self._view.reshape(n, -1),
+            self._codes,
+            self._planes,
+            reward,
+            terminated,
+            truncated,
+            self.autoreset,
+            self._pool,
+            self.level_index,
+            self._cursor,
+            self._episodes,
+            self.min_steps,
+            self.max_steps,
+            self.seed,
+        )
+        if bad >= 0:
+            raise InputError(
+                f"Row {bad} was given action {int(action[bad])}; actions are "
+                f"{dict(enumerate(self.action_names))}, or -1 to leave a row as it is."
+            )
+        return Transition(self._view.copy(), reward, terminated, truncated)
+
+    @property
+    def has_source(self) -> bool:
+        """Whether the world asks for new levels when they run out."""
+        return self._source is not None
+
+    def end_after_next(self, rows: np.ndarray) -> None:
+        """Make the next step of some rows, dims ``(batch,)``, bool, the last of their episodes."""
+        self.limit[rows] = self.elapsed[rows] + 1
+
+    def observe(self) -> np.ndarray:
+        """Copy the observations as they stand, dims ``(batch, *observation_dims)``, uint8."""
+        return self._view.copy()
+
+    def get_state(self) -> dict[str, np.ndarray]:
+        """Copy everything that changes, to be given back to `set_state`.
+
+        With a `source` of levels, the levels still to come are not part of it.
+        """
+        return copied_state(self, WORLD_STATE)
+
+    def set_state(self, state: dict[str, np.ndarray]) -> np.ndarray:
+        """Go back to a state that `get_state` gave, and return its observations.
+
+        The world must be as it was made: the same levels, limits and number of rows.
+
+        Raises
+        ------
+        InputError
+            If the state does not fit this world.
+        """
+        arrays = checked_state(self, WORLD_STATE, state)
+        self._check_consistent(arrays)
+        for name, array in arrays.items():
+            getattr(self, name)[...] = array
+        self._view = np.ascontiguousarray(encode(self.tiles, self.observation))
+        return self._view.copy()
+
+    def _check_consistent(self, state: dict[str, np.ndarray]) -> None:
+        tiles = state["tiles"]
+        if tiles.max() > max(Tile):
+            raise InputError("tiles of the state holds codes that are no tile.")
+        rows, y, x = np.nonzero(tiles >= Tile.PLAYER)
+        if not np.array_equal(rows, np.arange(len(tiles))) or not np.array_equal(
+            np.stack([y, x], axis=1), state["player"]
+        ):
+            raise InputError("Each row of a state has one player, where `player` says it is.")
+        if (count_off_target(tiles) != state["boxes_off_target"]).any():
+            raise InputError("boxes_off_target of the state does not agree with its tiles.")
+
+    def _refill(self) -> None:
+        """Ask the source for more levels while a step could need more than are left."""
+        while self._source is not None and self._cursor[0] + len(self) > len(self._pool):
+            fresh = self._source().tiles
+            if len(fresh) == 0:
+                raise InputError("The source gave no levels.")
+            if fresh.shape[1] > self.tiles.shape[1] or fresh.shape[2] > self.tiles.shape[2]:
+                raise InputError(
+                    f"The source gave levels of {fresh.shape[1:]}, larger than the world's "
+                    f"{self.tiles.shape[1:]}."
+                )
+            missing = np.subtract(self.tiles.shape[1:], fresh.shape[1:])
+            fresh = np.pad(fresh, ((0, 0), (0, missing[0]), (0, missing[1])))
+            self._pool = np.concatenate([self._pool[self._cursor[0] :], fresh])
+            self._cursor[0] = 0

@@ -1,1 +1,0 @@
-"""Sokoban: levels, world, solver, networks, concepts; see `organisms.sokoban.organism`."""
