@@ -2,7 +2,9 @@
 
 from typing import TYPE_CHECKING
 
+from analyses.moved import MOVED
 from interp.lazy import lazy_names
+from interp.moved import forward_old_names
 
 if TYPE_CHECKING:  # for type checkers and editors; at run time names come when asked for
     from analyses.causes.causal_intervention import (
@@ -78,3 +80,4 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time names come when 
     from analyses.training.training_curve import training_curve as training_curve
 
 __getattr__, __dir__, __all__ = lazy_names(__name__, __file__)
+forward_old_names(MOVED)

@@ -7,7 +7,7 @@ TransformerLens until a name that needs them is used.
 from typing import TYPE_CHECKING
 
 from interp.lazy import lazy_names
-from interp.moved import forward_old_names
+from interp.moved import MOVED, forward_old_names
 
 if TYPE_CHECKING:  # for type checkers and editors; at run time names come when asked for
     from interp import errors as errors
@@ -54,4 +54,4 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time names come when 
     from interp.store.verify import verify as verify
 
 __getattr__, __dir__, __all__ = lazy_names(__name__, __file__)
-forward_old_names()
+forward_old_names(MOVED)

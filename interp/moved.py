@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
+from collections.abc import Mapping
 from importlib import import_module
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
@@ -11,64 +12,6 @@ from types import ModuleType
 from typing import Any
 
 MOVED = {
-    "analyses.alignment": "analyses.objectives.alignment",
-    "analyses.behavioural_objective": "analyses.objectives.behavioural_objective",
-    "analyses.candidate_decoding": "analyses.objectives.candidate_decoding",
-    "analyses.causal_intervention": "analyses.causes.causal_intervention",
-    "analyses.channel_ablation": "analyses.causes.channel_ablation",
-    "analyses.choice_pictures": "analyses.objectives.choice_pictures",
-    "analyses.cycles": "analyses.thinking.cycles",
-    "analyses.decoded_plans": "analyses.plans.decoded_plans",
-    "analyses.demonstrations": "analyses.objectives.demonstrations",
-    "analyses.edited_runs": "analyses.objectives.edited_runs",
-    "analyses.emergence": "analyses.training.emergence",
-    "analyses.figures": "analyses.papers",
-    "analyses.forecast": "analyses.populations.forecast",
-    "analyses.forecast_agents": "analyses.populations.forecast_agents",
-    "analyses.forecast_scores": "analyses.populations.forecast_scores",
-    "analyses.generalisation": "analyses.thinking.generalisation",
-    "analyses.goal_lead": "analyses.objectives.goal_lead",
-    "analyses.goal_sensitivity": "analyses.objectives.goal_sensitivity",
-    "analyses.goal_writes": "analyses.objectives.goal_writes",
-    "analyses.horizon_labels": "analyses.plans.horizon_labels",
-    "analyses.horizon_problem": "analyses.plans.horizon_problem",
-    "analyses.horizon_scores": "analyses.plans.horizon_scores",
-    "analyses.kernel_algebra": "analyses.causes.kernel_algebra",
-    "analyses.kernel_means": "analyses.causes.kernel_means",
-    "analyses.kernels": "analyses.causes.kernels",
-    "analyses.known_objectives": "analyses.objectives.known_objectives",
-    "analyses.memory": "analyses.causes.memory",
-    "analyses.objective_pointers": "analyses.objectives.objective_pointers",
-    "analyses.objective_probes": "analyses.objectives.objective_probes",
-    "analyses.objective_report": "analyses.objectives.objective_report",
-    "analyses.objective_swap": "analyses.objectives.objective_swap",
-    "analyses.objective_tables": "analyses.objectives.objective_tables",
-    "analyses.pacing": "analyses.thinking.pacing",
-    "analyses.pacing_plan": "analyses.thinking.pacing_plan",
-    "analyses.pacing_replaced": "analyses.thinking.pacing_replaced",
-    "analyses.path_orders": "analyses.plans.path_orders",
-    "analyses.path_probability": "analyses.objectives.path_probability",
-    "analyses.pausing": "analyses.thinking.pausing",
-    "analyses.plan_comparison": "analyses.plans.plan_comparison",
-    "analyses.plan_formation": "analyses.plans.plan_formation",
-    "analyses.plan_growth": "analyses.plans.plan_growth",
-    "analyses.plan_horizon": "analyses.plans.plan_horizon",
-    "analyses.plan_probes": "analyses.plans.plan_probes",
-    "analyses.plan_steering": "analyses.causes.plan_steering",
-    "analyses.plan_validity": "analyses.plans.plan_validity",
-    "analyses.plan_writing": "analyses.causes.plan_writing",
-    "analyses.policy_fields": "analyses.objectives.policy_fields",
-    "analyses.population": "analyses.populations.population",
-    "analyses.population_study": "analyses.populations.population_study",
-    "analyses.population_traits": "analyses.populations.population_traits",
-    "analyses.report": "analyses.study.report",
-    "analyses.steered_episode": "analyses.causes.steered_episode",
-    "analyses.study_page": "analyses.study.study_page",
-    "analyses.study_steering": "analyses.study.study_steering",
-    "analyses.thinking_comparison": "analyses.thinking.thinking_comparison",
-    "analyses.thinking_time": "analyses.thinking.thinking_time",
-    "analyses.time_to_milestone": "analyses.thinking.time_to_milestone",
-    "analyses.training_curve": "analyses.training.training_curve",
     "interp.addresses": "interp.interventions.address",
     "interp.capture": "interp.network.capture",
     "interp.clock": "interp.network.clock",
@@ -105,27 +48,18 @@ MOVED = {
     "interp.tensors": "interp.network.tensors",
     "interp.variables": "interp.runs.variables",
     "interp.wrapping": "interp.network.wrapping",
-    "organisms.counterfactual_pairs": "organisms.capabilities.counterfactual_pairs",
-    "organisms.directions": "organisms.boards.directions",
-    "organisms.doors": "organisms.families.doors",
-    "organisms.goal_pairs": "organisms.capabilities.goal_pairs",
-    "organisms.plans": "organisms.capabilities.plans",
-    "organisms.random_rooms": "organisms.boards.random_rooms",
-    "organisms.run_events": "organisms.boards.run_events",
-    "organisms.sokoban": "organisms.families.sokoban",
-    "organisms.square_events": "organisms.boards.square_events",
-    "organisms.steering_tasks": "organisms.capabilities.steering_tasks",
-    "organisms.world_state": "organisms.boards.world_state",
 }
 """Old name → new name; whatever lay inside a package that moved lies there still."""
+
+_moved: dict[str, str] = {}
 
 
 def new_name(name: str) -> str | None:
     """Return what a module of version 0.1 is called now, None if it did not move."""
     head, tail = name, ""
     while head:
-        if head in MOVED:
-            return MOVED[head] + tail
+        if head in _moved:
+            return _moved[head] + tail
         head, _, last = head.rpartition(".")
         tail = f".{last}{tail}"
     return None
@@ -151,8 +85,9 @@ class _Forward(MetaPathFinder, Loader):
         module.__spec__ = spec.loader_state
 
 
-def forward_old_names() -> None:
-    """Let the old names be imported; calling it again changes nothing."""
+def forward_old_names(moved: Mapping[str, str]) -> None:
+    """Let modules be imported by their old names; old name → new name, as in `MOVED`."""
+    _moved.update(moved)
     if not any(isinstance(finder, _Forward) for finder in sys.meta_path):
         # First: the old name of a file in a folder that moved would otherwise be found there, and run again.
         sys.meta_path.insert(0, _Forward())

@@ -3,6 +3,8 @@
 from typing import TYPE_CHECKING
 
 from interp.lazy import lazy_names
+from interp.moved import forward_old_names
+from organisms.moved import MOVED
 
 if TYPE_CHECKING:  # for type checkers and editors; at run time names come when asked for
     from organisms.base import Organism as Organism
@@ -13,3 +15,4 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time names come when 
     from organisms.registry import shipped as shipped
 
 __getattr__, __dir__, __all__ = lazy_names(__name__, __file__)
+forward_old_names(MOVED)

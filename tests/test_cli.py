@@ -199,7 +199,7 @@ def test_wrong_usage_exits_with_2_and_no_traceback(arguments, message, capsys):
 
 def test_train_and_study_hand_their_options_on(folder, tmp_path, monkeypatch, capsys):
     # By path: the package's attribute of the same name is the function.
-    study = import_module("analyses.study")
+    study = import_module("analyses.study.study")
     training = import_module("organisms.training.run")
     calls = []
 

@@ -17,11 +17,12 @@ def test_names_are_the_same_each_time(package):
         assert getattr(package, name) is first
 
 
-@pytest.mark.parametrize("name", ["plan_probes", "plan_formation", "thinking_time", "study"])
-def test_a_name_spelt_like_its_module_is_never_the_module(name):
+@pytest.mark.parametrize("path", ["plans.plan_probes", "thinking.thinking_time", "study.study"])
+def test_a_name_spelt_like_its_module_is_never_the_module(path):
+    name = path.rpartition(".")[2]
     program = (
         f"import importlib, analyses\n"
-        f"module = importlib.import_module('analyses.{name}')\n"
+        f"module = importlib.import_module('analyses.{path}')\n"
         f"assert analyses.{name} is module.{name}\n"
         f"from analyses import {name}\n"
         f"assert {name} is module.{name}\n"

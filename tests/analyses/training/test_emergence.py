@@ -180,8 +180,8 @@ def test_every_checkpoint_is_probed_at_the_same_site(monkeypatch):
         return thinking(0.3, organism.steps / 1000)
 
     # By import_module: the package's attributes of these names are the functions themselves.
-    for function in (plan_probes, thinking_time):
-        where = import_module(f"analyses.{function.__name__}")
+    for room, function in (("plans", plan_probes), ("thinking", thinking_time)):
+        where = import_module(f"analyses.{room}.{function.__name__}")
         monkeypatch.setattr(where, function.__name__, function)
     given = {steps: Checkpoint(steps) for steps in (40, 10, 30, 20)}
     options = {"progress": False, "n_bootstrap": 200, "max_train_samples": 9}
@@ -200,9 +200,9 @@ def test_checkpoints_that_do_next_to_nothing_are_left_out(monkeypatch):
             raise TooFewClassesError("of 'plan' only ('never',) occurs")
         return probes(organism.steps / 100)
 
-    where = import_module("analyses.plan_probes")
+    where = import_module("analyses.plans.plan_probes")
     monkeypatch.setattr(where, "plan_probes", plan_probes)
-    where = import_module("analyses.thinking_time")
+    where = import_module("analyses.thinking.thinking_time")
     monkeypatch.setattr(
         where, "thinking_time", lambda organism, *a, **o: thinking(0.3, organism.steps / 1000)
     )

@@ -1,0 +1,16 @@
+"""Modules by the names they had in version 0.1; see `interp.moved`."""
+
+MOVED = {
+    "organisms.counterfactual_pairs": "organisms.capabilities.counterfactual_pairs",
+    "organisms.directions": "organisms.boards.directions",
+    "organisms.doors": "organisms.families.doors",
+    "organisms.goal_pairs": "organisms.capabilities.goal_pairs",
+    "organisms.plans": "organisms.capabilities.plans",
+    "organisms.random_rooms": "organisms.boards.random_rooms",
+    "organisms.run_events": "organisms.boards.run_events",
+    "organisms.sokoban": "organisms.families.sokoban",
+    "organisms.square_events": "organisms.boards.square_events",
+    "organisms.steering_tasks": "organisms.capabilities.steering_tasks",
+    "organisms.world_state": "organisms.boards.world_state",
+}
+"""Old name → new name."""
