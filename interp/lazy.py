@@ -21,8 +21,7 @@ class _LazyPackage(ModuleType):
     _public_names: Mapping[str, str]
 
     def __setattr__(self, name: str, value: Any) -> None:
-        shadowed = name in self._public_names and self._public_names[name] != name
-        if not (isinstance(value, ModuleType) and shadowed):
+        if not (isinstance(value, ModuleType) and self._public_names.get(name)):
             super().__setattr__(name, value)
 
 
@@ -51,8 +50,8 @@ def lazy_names(
             close = nearest(name, names)
             hint = f" Did you mean {', '.join(close)}?" if close else ""
             raise AttributeError(f"module {package!r} has no attribute {name!r}.{hint}")
-        module = import_module(f"{package}.{names[name]}")
-        return module if names[name] == name else getattr(module, name)
+        module = import_module(f"{package}.{names[name] or name}")
+        return getattr(module, name) if names[name] else module
 
     def __dir__() -> list[str]:
         return sorted(names)
@@ -61,7 +60,7 @@ def lazy_names(
 
 
 def _imported_for_type_checkers(package: str, file: str) -> dict[str, str]:
-    """Return public name → module relative to the package; a module itself has its own name."""
+    """Return public name → the module that defines it, relative to the package; "" for a module itself."""
     tree = ast.parse(Path(file).read_text(encoding="utf-8"))
     [block] = [node for node in tree.body if isinstance(node, ast.If)]
     names: dict[str, str] = {}
@@ -69,5 +68,5 @@ def _imported_for_type_checkers(package: str, file: str) -> dict[str, str]:
         assert isinstance(node, ast.ImportFrom) and node.module, "only `from … import name as name`"
         where = node.module.removeprefix(package).removeprefix(".")
         for alias in node.names:
-            names[alias.name] = where or alias.name
+            names[alias.name] = where
     return names

@@ -304,7 +304,7 @@ def test_killed_at_any_moment_gives_the_same_bytes(path, tmp_path):
     rng, recorded = np.random.default_rng(0), []
     for moment in (0.0, 0.05, *rng.uniform(0.1, 0.5, 4)):
         process = subprocess.Popen(
-            [sys.executable, "-c", KILLED, str(path), str(here.parents[3]), str(here.parents[1])],
+            [sys.executable, "-c", KILLED, str(path), str(here.parents[3]), str(here.parent)],
             stdout=subprocess.PIPE,
         )
         assert process.stdout.readline() == b"ready\n"
