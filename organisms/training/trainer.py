@@ -59,14 +59,14 @@ class TrainingConfig:
 class Episodes(Protocol):
     """A batch of episodes that starts a new one in every row that ends.
 
-    `observation` is what the learner sees now, (batch, *observation dims): an array, or a tensor
-    on the learner's device. Whatever else the episodes give and take, actions too, is of the same
-    kind. `renew()` is called before each unroll and tells whether all episodes started anew.
+    `observation` is what the learner sees now, (batch, *observation dims). Whatever the episodes
+    give and take, actions too, are arrays. `renew()` is called before each unroll and tells whether
+    all episodes started anew.
     `get_state()` gives everything that changes, as arrays and as JSON-able data, and `set_state`
     takes it back.
     """
 
-    observation: Any
+    observation: np.ndarray
 
     def renew(self) -> bool:
         """Tell whether all episodes were started anew."""
@@ -158,9 +158,7 @@ class Trainer(ABC):
 
     def take_step(self, group: int, action: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """Act in a group of episodes, and return what its `step` gives as tensors on the device."""
-        episodes = self.groups[group]
-        on_device = isinstance(episodes.observation, torch.Tensor)
-        given = episodes.step(action if on_device else action.cpu().numpy())
+        given = self.groups[group].step(action.cpu().numpy())
         return tuple(torch.as_tensor(each).to(self.device) for each in given)
 
     def forward(self, observations: torch.Tensor, state: Any, starts: torch.Tensor) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
+import numpy as np
 
 from organisms.families.sokoban.levels import Levels
 from organisms.families.sokoban.oracle import OraclePool
@@ -23,8 +23,7 @@ class SokobanClassroom(LevelPool):
         Probability, at every step, that an episode out of reach of its goal ends there: such
         states carry no label for the policy.
     options
-        As in `LevelPool`. A four-box Boxoban level takes about 0.3 MB and 2 ms. With a `device`, levels
-        are solved there, and labels are tensors there.
+        As in `LevelPool`. A four-box Boxoban level takes about 0.3 MB and 2 ms.
     """
 
     def __init__(
@@ -39,29 +38,21 @@ class SokobanClassroom(LevelPool):
 
     def take(self, tasks: Levels) -> None:
         """Solve these levels, and start all episodes anew on them."""
-        if self.device is None:
-            self.pool = OraclePool.build(tasks)
-        else:
-            from organisms.families.sokoban.on_device.oracle import TensorOracle
-
-            self.pool = TensorOracle.build(tasks, self.device)
+        self.pool = OraclePool.build(tasks)
         super().take(tasks)
-        self._dead = self.world.finished & False
+        self._dead = np.zeros(self.rows, bool)
 
-    def labels(self) -> tuple[Any, Any]:
+    def labels(self) -> tuple[np.ndarray, np.ndarray]:
         """Return the optimal actions (batch, 4) bool and distances (batch,) int32, −1 if dead."""
-        world: Any = self.world
+        world = self.world
         optimal, distance = self.pool.look_up(world.level_index, world.tiles, world.player)
         self._dead = distance < 0
         return optimal, distance
 
-    def step(self, action: Any) -> tuple[Any, Any]:
+    def step(self, action: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Act; return which rows ended and which of them solved their level, (batch,) bool each."""
-        world: Any = self.world
-        gives_up: Any = self._rng.random(len(world)) < self._give_up
-        if self.device is not None:
-            gives_up = torch.from_numpy(gives_up).to(self.device)
-        world.end_after_next(self._dead & gives_up)
-        after = world.step(action)
+        gives_up = self._rng.random(self.rows) < self._give_up
+        self.world.end_after_next(self._dead & gives_up)
+        after = self.world.step(action)
         self.observation = after.observation
         return after.terminated | after.truncated, after.terminated

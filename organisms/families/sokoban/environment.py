@@ -270,11 +270,6 @@ class SokobanWorld:
             )
         return Transition(self._view.copy(), reward, terminated, truncated)
 
-    @property
-    def has_source(self) -> bool:
-        """Whether the world asks for new levels when they run out."""
-        return self._source is not None
-
     def end_after_next(self, rows: np.ndarray) -> None:
         """Make the next step of some rows, dims ``(batch,)``, bool, the last of their episodes."""
         self.limit[rows] = self.elapsed[rows] + 1

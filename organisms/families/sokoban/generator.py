@@ -8,7 +8,7 @@ turns. Pushing them back along the same way solves the level. (The recipe of Rac
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -59,7 +59,6 @@ def generate(
     seed: int = 0,
     split: str | None = None,
     start: int = 0,
-    device: Any = None,
 ) -> Levels:
     """Generate levels that can be solved.
 
@@ -81,9 +80,6 @@ def generate(
         even mirrored or rotated (`room_split`). Rooms of both if left out.
     start
         The index of the first level.
-    device
-        Where the levels are made, as in torch (``"cuda"``): the same levels, by tensor operations on
-        all of them at once. By compiled loops on the host if left out, which is faster on a CPU.
 
     Returns
     -------
@@ -100,7 +96,7 @@ def generate(
     >>> generate(2, size=(7, 8), n_boxes=1).ids
     ['generated-7x8-b1-s0/0', 'generated-7x8-b1-s0/1']
     """
-    tiles, ids = _make(n, size, n_boxes, seed, split, start, *_no_pulls(1), device)
+    tiles, ids = _make(n, size, n_boxes, seed, split, start, *_no_pulls(1))
     return Levels(tiles, ids)
 
 
@@ -133,7 +129,6 @@ def _make(
     start: int,
     pull_from: np.ndarray,
     pull_direction: np.ndarray,
-    device: Any = None,
 ) -> tuple[np.ndarray, list[str]]:
     height, width = (int(side) for side in size)
     n, n_boxes, start, seed = int(n), int(n_boxes), int(start), int(seed)
@@ -153,16 +148,10 @@ def _make(
         )
     indices = np.arange(start, start + n, dtype=np.int64)
     part = -1 if split is None else SPLITS.index(split)
-    if device is None:
-        tiles = np.empty((n, height, width), np.uint8)
-        missing = fill(
-            indices, n_boxes, np.uint64(seed % 2**64), part, tiles, pull_from, pull_direction
-        )
-    else:
-        from organisms.families.sokoban.on_device.generator import fill_on_device
-
-        made, missing = fill_on_device(indices, n_boxes, seed, part, (height, width), device)
-        tiles = made.cpu().numpy()
+    tiles = np.empty((n, height, width), np.uint8)
+    missing = fill(
+        indices, n_boxes, np.uint64(seed % 2**64), part, tiles, pull_from, pull_direction
+    )
     if missing >= 0:
         raise InputError(
             f"No {split + ' ' if split else ''}level {start + missing} of {height}x{width} with "

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from organisms.families.sokoban.environment import SokobanWorld
 from organisms.families.sokoban.levels import Levels
 from organisms.training.task_pool import Draw, TaskPool
-
-if TYPE_CHECKING:
-    from organisms.families.sokoban.on_device.world import TensorWorld
 
 
 class LevelPool(TaskPool):
@@ -23,14 +20,11 @@ class LevelPool(TaskPool):
         Where levels come from.
     observation, max_steps, min_steps
         As in `SokobanWorld`.
-    device
-        Where the world is, and whatever it gives: tensors on a device, as in torch; arrays, of the
-        compiled world, if None.
     options
         As in `TaskPool`.
     """
 
-    world: SokobanWorld | TensorWorld
+    world: SokobanWorld
 
     def __init__(
         self,
@@ -39,17 +33,15 @@ class LevelPool(TaskPool):
         observation: str = "rgb",
         max_steps: int = 120,
         min_steps: int | None = None,
-        device: Any = None,
         **options: Any,
     ):
-        self.device = device
         self._limits = {"max_steps": max_steps, "min_steps": min_steps}
         self._observation = observation
         super().__init__(draw, **options)
 
-    def make_world(self, tasks: Levels, seed: int) -> SokobanWorld | TensorWorld:
+    def make_world(self, tasks: Levels, seed: int) -> SokobanWorld:
         """Return a world that deals these levels to its rows."""
-        world = SokobanWorld(
+        return SokobanWorld(
             tasks,
             observation=self._observation,
             autoreset=True,
@@ -57,11 +49,6 @@ class LevelPool(TaskPool):
             seed=seed,
             **self._limits,
         )
-        if self.device is None:
-            return world
-        from organisms.families.sokoban.on_device.world import TensorWorld
-
-        return TensorWorld(world, self.device)
 
     def pack(self, tasks: Levels) -> dict[str, np.ndarray]:
         """Return the levels' tiles."""
@@ -76,7 +63,7 @@ class LevelPool(TaskPool):
 class SokobanPractice(LevelPool):
     """Episodes that pay a reward; for `organisms.training.policy_gradient`."""
 
-    def step(self, action: Any) -> tuple[Any, Any, Any]:
+    def step(self, action: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Act; return the rewards (float32), which rows ended, and which of them solved their level.
 
         Each is (batch,). Ended rows show the first observation of their next level.

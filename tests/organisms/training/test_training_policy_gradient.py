@@ -22,6 +22,7 @@ from organisms.training.policy_gradient import (
     PolicyGradientTrainer,
     estimate_advantages,
 )
+from tests.organisms.tiny import tiny_recipe
 
 TINY_RL = PolicyGradientRecipe(
     network=DRCConfig.released(
@@ -220,3 +221,14 @@ def test_it_can_start_from_an_organism_and_be_stopped_and_resumed(tmp_path, monk
 def test_minibatches_are_whole_environments():
     with pytest.raises(InputError, match="does not divide"):
         PolicyGradientConfig(total_steps=1, n_environments=10, n_minibatches=3)
+
+
+@pytest.mark.parametrize("recipe", [tiny_recipe(512, "tiny"), TINY_RL], ids=["imitation", "ppo"])
+@pytest.mark.parametrize("device", ["no such device", "cuda:99"])
+def test_a_device_that_is_not_there_is_named_before_any_level_is_made(recipe, device, monkeypatch):
+    def no_levels(*args, **options):
+        raise AssertionError("levels were made first")
+
+    monkeypatch.setattr("organisms.families.sokoban.recipes.curriculum.generate", no_levels)
+    with pytest.raises(InputError, match=f"'{device}' cannot be used"):
+        recipe.build(device)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from interp.network.hooks import HookedNetwork
 from organisms.card import Card
@@ -11,25 +10,6 @@ from organisms.families.sokoban.organism import SokobanOrganism
 from organisms.families.sokoban.recipes.curriculum import Curriculum, describe_curriculum
 from organisms.networks.build import network_record
 from organisms.training.recipe import Recipe
-
-
-def world_device(device: Any) -> Any:
-    """Return where the world, the levels and the labels of a training on a device are.
-
-    On the device; but None, which is the compiled ones on the host, if it is the CPU or not told.
-
-    Raises
-    ------
-    InputError
-        If there is no such device here.
-    """
-    import torch
-
-    from organisms.registry import to_device
-
-    if device is None or to_device(torch.empty(0), device).device.type == "cpu":
-        return None
-    return device
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -57,10 +56,8 @@ def _describe_kind(kind: int | str) -> str:
     return f"generated, {kind} box{'es' if kind > 1 else ''}"
 
 
-def draw_levels(
-    mix: Mix, n: int, board: tuple[int, int], rng: np.random.Generator, device: Any = None
-) -> Levels:
-    """Draw `n` training levels of a mix, in random order; generated ones are made on `device`.
+def draw_levels(mix: Mix, n: int, board: tuple[int, int], rng: np.random.Generator) -> Levels:
+    """Draw `n` training levels of a mix, in random order.
 
     Raises
     ------
@@ -77,9 +74,7 @@ def draw_levels(
             continue
         seed = int(rng.integers(1, 2**31))
         if isinstance(kind, int):
-            levels = generate(
-                int(count), size=board, n_boxes=kind, seed=seed, split="train", device=device
-            )
+            levels = generate(int(count), size=board, n_boxes=kind, seed=seed, split="train")
         else:
             levels = find_levels(kind, int(count), seed)
         parts.append(levels)
@@ -93,8 +88,6 @@ class LevelStream:
     ----------
     curriculum, board
         Of the recipe.
-    device
-        Where levels are generated; see `organisms.families.sokoban.generator.generate`.
 
     Attributes
     ----------
@@ -102,11 +95,11 @@ class LevelStream:
         Returns the training's step count; set once there is a trainer.
     """
 
-    def __init__(self, curriculum: Curriculum, board: tuple[int, int], device: Any = None):
-        self.curriculum, self.board, self.device = curriculum, board, device
+    def __init__(self, curriculum: Curriculum, board: tuple[int, int]):
+        self.curriculum, self.board = curriculum, board
         self.steps: Callable[[], int] = lambda: 0
 
     def __call__(self, n: int, rng: np.random.Generator) -> Levels:
         """Return `n` new levels, all of one board shape."""
         mix = find_stage(self.curriculum, self.steps()).mix
-        return draw_levels(mix, n, self.board, rng, self.device)
+        return draw_levels(mix, n, self.board, rng)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from organisms.families.sokoban.classroom import SokobanClassroom
-from organisms.families.sokoban.recipes.base import SokobanRecipe, world_device
+from organisms.families.sokoban.recipes.base import SokobanRecipe
 from organisms.families.sokoban.recipes.curriculum import LevelStream
 from organisms.training.imitation import ImitationConfig, ImitationTrainer
 
@@ -35,10 +35,10 @@ class ImitationRecipe(SokobanRecipe):
     method = "imitation"
 
     def build(self, device: Any = None) -> ImitationTrainer:
-        """Return a fresh trainer on a device (the CPU unless told); see `world_device`."""
+        """Return a fresh trainer on a device (the CPU unless told)."""
         config = self.imitation
-        where = world_device(device)
-        levels = LevelStream(self.curriculum, self.network.board, where)
+        network = self.first_network(device)
+        levels = LevelStream(self.curriculum, self.network.board)
         rooms = [
             SokobanClassroom(
                 levels,
@@ -50,12 +50,11 @@ class ImitationRecipe(SokobanRecipe):
                 observation=self.network.observation,
                 max_steps=self.max_steps,
                 min_steps=self.min_steps,
-                device=where,
                 seed=config.seed * config.n_groups + group,
             )
             for group in range(config.n_groups)
         ]
-        trainer = ImitationTrainer(self.first_network(device), rooms, config)
+        trainer = ImitationTrainer(network, rooms, config)
         levels.steps = lambda: trainer.steps
         return trainer
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from organisms.families.sokoban.practice import SokobanPractice
-from organisms.families.sokoban.recipes.base import SokobanRecipe, world_device
+from organisms.families.sokoban.recipes.base import SokobanRecipe
 from organisms.families.sokoban.recipes.curriculum import LevelStream
 from organisms.training.policy_gradient import PolicyGradientConfig, PolicyGradientTrainer
 
@@ -32,10 +32,10 @@ class PolicyGradientRecipe(SokobanRecipe):
     method = "ppo"
 
     def build(self, device: Any = None) -> PolicyGradientTrainer:
-        """Return a fresh trainer on a device (the CPU unless told); see `world_device`."""
+        """Return a fresh trainer on a device (the CPU unless told)."""
         config = self.ppo
-        where = world_device(device)
-        levels = LevelStream(self.curriculum, self.network.board, where)
+        network = self.first_network(device)
+        levels = LevelStream(self.curriculum, self.network.board)
         practice = SokobanPractice(
             levels,
             rows=config.n_environments,
@@ -44,10 +44,9 @@ class PolicyGradientRecipe(SokobanRecipe):
             observation=self.network.observation,
             max_steps=self.max_steps,
             min_steps=self.min_steps,
-            device=where,
             seed=config.seed,
         )
-        trainer = PolicyGradientTrainer(self.first_network(device), practice, config)
+        trainer = PolicyGradientTrainer(network, practice, config)
         levels.steps = lambda: trainer.steps
         return trainer
 
