@@ -195,7 +195,7 @@ def main() -> None:
             args.episodes, args.layers, args.ticks, args.channels, args.clarity, args.seed
         )
     target = find_target(run, labels, valid_rows(run, None))
-    sites = reading.choose_sites(run, args.sites, per_square=True)
+    sites = reading.choose_sites(run, args.sites, ("y", "x"))
     train, test = split_groups(run["level_id"].values, 0.3, args.seed)
     present, field, penalty = target.present, args.receptive_field, args.regularisation
 

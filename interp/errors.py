@@ -50,10 +50,24 @@ class UnknownNameError(MesascopeError, KeyError):
 
 
 class UnknownSiteError(UnknownNameError):
-    """A site that the network does not have."""
+    """A site that the network does not have, or that a run of it did not keep.
 
-    def __init__(self, given: object, options: Iterable[str]):
+    Parameters
+    ----------
+    given, options
+        As in `UnknownNameError`.
+    unrecorded
+        Whether the network has the site, and the run, whose sites the options are, did not keep it.
+    """
+
+    def __init__(self, given: object, options: Iterable[str], unrecorded: bool = False):
         super().__init__("site", given, options)
+        if unrecorded:
+            kept = ", ".join(self.options) or "none"
+            self.args = (
+                f"The network has the site {given!r}, but this run did not keep it: record it with "
+                f"sites=[{given!r}, …]. Kept ({len(self.options)}): {kept}.",
+            )
 
 
 class InputError(MesascopeError, ValueError):

@@ -65,8 +65,8 @@ def decode(
 ) -> Decoded:
     """Fit the probes of all concepts and sources, and let them point."""
     runs = fit.run, tested.run
-    names = choose_sites(fit.run, sites, per_square=True)
-    choose_sites(tested.run, names, per_square=True)
+    names = choose_sites(fit.run, sites, ("y", "x"))
+    choose_sites(tested.run, names, ("y", "x"))
     grid = fit.run[names[0]].sizes["y"], fit.run[names[0]].sizes["x"]
     before, moments = (
         decoding.Moments.of(run, candidates, [seed, 5 + i]) for i, run in enumerate(runs)

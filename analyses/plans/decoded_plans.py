@@ -213,7 +213,7 @@ def decode_plans(
     from interp.probes.features import choose_sites
 
     run = recording.run
-    chosen = choose_sites(run, sites, True)
+    chosen = choose_sites(run, sites, ("y", "x"))
     whole = recording.concept(given)
     labels, concept = labels_of(whole, run)
     if concept.classes is None or not {"y", "x"} <= set(labels.dims):

@@ -99,7 +99,7 @@ class Scores:
         from interp.probes.features import choose_sites
 
         self.problem, self.players = problem, players
-        self.sites = choose_sites(players["trained"], sites, True)
+        self.sites = choose_sites(players["trained"], sites, ("y", "x"))
         self.probes: xr.Dataset | None = None
         self._kept: tuple[tuple[str, str], np.ndarray] | None = None
 

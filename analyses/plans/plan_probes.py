@@ -6,8 +6,10 @@ import os
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import xarray as xr
 
+from analyses.plans.concept_scores import SCORE_WORDS, main_scores, words_of
 from analyses.recordings import concept_list, concept_name, labels_of, left_out, recorded
 from analyses.verdict import add_verdict, best_cell
 from interp.errors import InputError
@@ -15,6 +17,7 @@ from interp.errors import InputError
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from analyses.recordings import Recorded
     from interp.concepts import Concept
     from interp.contract import Tasks
 
@@ -28,7 +31,7 @@ def plan_probes(
     concepts: str | Concept | Sequence[str | Concept] | None = None,
     *,
     sites: str | Iterable[str] | None = None,
-    receptive_fields: int | Sequence[int] = (1, 3),
+    receptive_fields: int | Sequence[int] | None = None,
     untrained: Any = "auto",
     seed: int = 0,
     folder: str | os.PathLike | None = None,
@@ -45,17 +48,20 @@ def plan_probes(
         For an organism.
     concepts
         Names among ``organism.concepts``, or concepts of your own; default the plan concepts.
+        Concepts that are classes and concepts that are numbers may be asked for together.
     sites
         Names or globs. Default: the organism's recurrent state, or all recorded sites that have
-        squares.
+        the concept's places (squares, where it labels squares).
     receptive_fields
-        Of the spatial probes: 1 reads a square from itself, 3 from its 3 × 3 neighbourhood.
+        Of the spatial probes: 1 reads a square from itself, 3 from its 3 × 3 neighbourhood. Default:
+        both for concepts of squares, 1 for all others, which have no neighbours.
     untrained, folder
         See `analyses.recordings.recorded`.
     seed
         Of recording, split, sample, shuffling, bootstrap and the untrained weights.
     **options
-        Passed to `interp.probes.fit_probes` (``kind``, ``test_fraction``, ``n_bootstrap``, …).
+        Passed to `interp.probes.fit_probes` (``kind``, ``test_fraction``, ``n_bootstrap``, …). A
+        concept that is a number is read by ridge regression.
 
     Returns
     -------
@@ -64,21 +70,26 @@ def plan_probes(
         variable                                    dims
         ==========================================  ==================================================
         accuracy, macro_f1, f1_far, _low, _high     concept, receptive_field, source, site, tick
+        r2, correlation, mse, _low, _high           the same, of concepts that are numbers
         precision, recall, f1                       …, class
         margin, margin_low, margin_high             concept, receptive_field, metric, site, tick:
                                                     trained minus the best control, paired
-        p_value, p_holm                             the same, for macro_f1 only (no metric dim)
+        score_metric                                concept: macro_f1, or r2 of a number
+        p_value, p_holm                             as margin, for that metric only (no metric dim)
         found                                       concept: margin > 0 somewhere, Holm-corrected
                                                     over receptive_field, site and tick
         direction, intercept                        concept, source, site, tick, class, channel:
-                                                    the 1 × 1 probes' weights
+                                                    the 1 × 1 probes' weights, of concepts with
+                                                    places
         n_samples, n_episodes, n_groups             concept
         ==========================================  ==================================================
 
         The attribute ``classes_left_out`` names classes that hardly occur (see
         `analyses.recordings.labels_of`); scores are over the others.
         ``macro_f1`` is that of Bush et al., ``f1_far`` that of Taufeeque et al.; the attribute
-        ``definition`` of each says how they differ.
+        ``definition`` of each says how they differ. ``r2`` is over the mean of the test's labels;
+        its "majority" control always says the mean of the training labels. Where classes and numbers
+        are asked for together, the scores of the one are NaN for the other.
 
     Raises
     ------
@@ -92,18 +103,19 @@ def plan_probes(
     Bush et al. 2025 (arXiv 2504.01871), Sec. 4 and Fig. 4; Taufeeque et al. 2024
     (arXiv 2407.15421).
     """
-    from interp.probes import fit_probes, one_hot_observation
+    from interp.probes.features import tiles_or_numbers
     from interp.probes.fit import KNOWN_CONTROLS
 
     concepts = concept_list(PLAN_CONCEPTS if concepts is None else concepts)
-    receptive_fields = (
-        [receptive_fields] if isinstance(receptive_fields, int) else list(receptive_fields)
-    )
-    if not concepts or not receptive_fields:
+    if isinstance(receptive_fields, int):
+        receptive_fields = [receptive_fields]
+    elif receptive_fields is not None:
+        receptive_fields = list(receptive_fields)
+    if not concepts or receptive_fields == []:
         raise InputError("Name at least one concept and one receptive field.")
     if "observation_features" not in options:
-        options["observation_features"] = one_hot_observation
-    options.setdefault("controls", KNOWN_CONTROLS)
+        options["observation_features"] = tiles_or_numbers
+    options |= {"seed": seed, "progress": progress}
     names = [concept_name(concept) for concept in concepts]
     by_concept, directions, asked = [], [], []
     with recorded(
@@ -115,41 +127,21 @@ def plan_probes(
         folder=folder,
         progress=progress,
     ) as recording:
+        if "controls" not in options:
+            seen = any(str(name).startswith("observation") for name in recording.run)
+            options["controls"] = KNOWN_CONTROLS if seen else ("majority", "shuffled")
         chosen = sites if sites is None or isinstance(sites, str) else list(sites)
         for given in concepts:
             whole = recording.concept(given)
             labels, concept = labels_of(whole, recording.run)
             asked.append((whole, concept))
-            by_field = []
-            for field in receptive_fields:
-                result = fit_probes(
-                    recording.run,
-                    labels,
-                    chosen,
-                    classes=concept.classes,
-                    negative=concept.negative,
-                    receptive_field=field,
-                    untrained=recording.untrained,
-                    seed=seed,
-                    progress=progress,
-                    **options,
-                )
-                by_field.append(_scores(result))
-                if field == 1 and "ky" in result.coef.dims:
-                    directions.append(_weights(result).expand_dims(concept=[concept_name(given)]))
-            fields = xr.DataArray(list(receptive_fields), dims="receptive_field")
-            by_concept.append(
-                xr.concat(by_field, fields, combine_attrs="drop_conflicts", join="outer")
+            scores, weights = _probes_of(
+                recording, labels, concept, chosen, receptive_fields, options
             )
-    dataset = xr.concat(
-        by_concept,
-        xr.DataArray(names, dims="concept"),
-        combine_attrs="drop_conflicts",
-        data_vars="all",
-        coords="minimal",
-        join="outer",  # concepts need not have the same classes
-    )
-    dataset = dataset.assign_coords(receptive_field=list(receptive_fields), concept=names)
+            by_concept.append(scores)
+            if weights is not None:
+                directions.append(weights.expand_dims(concept=[concept_name(given)]))
+    dataset = _side_by_side(by_concept, names)
     if directions:
         dataset = dataset.merge(
             xr.concat(directions, "concept", join="outer"), join="outer", combine_attrs="override"
@@ -160,7 +152,11 @@ def plan_probes(
         "classes_left_out": left_out(asked),
         "seed": seed,
     }
-    margin = dataset[["margin", "margin_low", "margin_high"]].sel(metric="macro_f1", drop=True)
+    dataset["score_metric"] = main_scores(dataset)
+    margin = dataset[["margin", "margin_low", "margin_high"]]
+    margin = margin.sel(metric=dataset.score_metric).drop_vars(
+        ["metric", "score_metric"], errors="ignore"
+    )
     margin.attrs = dataset.attrs
     over = ("receptive_field", "site", "tick")
     margin = add_verdict(margin, "margin", over, dataset.n_groups)
@@ -169,20 +165,88 @@ def plan_probes(
     return dataset
 
 
+def _probes_of(
+    recording: Recorded,
+    labels: xr.DataArray,
+    concept: Concept,
+    sites: Any,
+    receptive_fields: Sequence[int] | None,
+    options: dict[str, Any],
+) -> tuple[xr.Dataset, xr.Dataset | None]:
+    """Return a concept's scores by receptive field, and the 1 × 1 probes' weights if it has places."""
+    from interp.probes import fit_probes
+
+    fields = receptive_fields or ((1, 3) if {"y", "x"} <= set(labels.dims) else (1,))
+    by_field, weights = [], None
+    for field in fields:
+        result = fit_probes(
+            recording.run,
+            labels,
+            sites,
+            classes=concept.classes,
+            negative=concept.negative,
+            receptive_field=field,
+            untrained=recording.untrained,
+            **options,
+        )
+        by_field.append(_scores(result))
+        if field == 1 and "channel" in result.coef.dims:
+            weights = _weights(result)
+    along = xr.DataArray(list(fields), dims="receptive_field")
+    scores = xr.concat(by_field, along, combine_attrs="drop_conflicts", join="outer")
+    return scores.assign_coords(receptive_field=list(fields)), weights
+
+
+def _side_by_side(by_concept: list[xr.Dataset], names: list[str]) -> xr.Dataset:
+    """Join concepts, which need not have the same classes, scores or receptive fields."""
+    every = [name for dataset in by_concept for name in dataset.data_vars]
+    like = {name: next(d[name] for d in by_concept if name in d) for name in dict.fromkeys(every)}
+    alike = []
+    for dataset in by_concept:
+        metrics = [str(m) for m in dict.fromkeys(m for d in by_concept for m in d.metric.values)]
+        fields = sorted({int(f) for d in by_concept for f in d.receptive_field.values})
+        whole = dataset.reindex(
+            metric=metrics, receptive_field=fields, fill_value={"best_control": ""}
+        )
+        for name, variable in like.items():
+            if name not in whole:
+                own = {d: whole.sizes.get(d, variable.sizes[d]) for d in variable.dims}
+                whole[name] = (
+                    variable.dims,
+                    np.full([*own.values()], np.nan),
+                    variable.attrs,
+                )
+                if "class" in variable.dims and "class" not in whole.coords:
+                    whole = whole.assign_coords({"class": variable["class"].values})
+        alike.append(whole[list(like)])
+    dataset = xr.concat(
+        alike,
+        xr.DataArray(names, dims="concept"),
+        combine_attrs="drop_conflicts",
+        data_vars="all",
+        coords="minimal",
+        join="outer",
+    )
+    return dataset.assign_coords(concept=names)
+
+
 def _scores(result: xr.Dataset) -> xr.Dataset:
     """Keep what does not depend on the receptive field's shape."""
     return result.drop_dims(
-        ["ky", "kx", "train_groups", "test_groups", "channel"], errors="ignore"
+        ["ky", "kx", "train_groups", "test_groups", "channel", "feature"], errors="ignore"
     ).drop_vars(["intercept", "confusion"], errors="ignore")
 
 
 def _weights(result: xr.Dataset) -> xr.Dataset:
-    coef = result.coef.isel(ky=0, kx=0, drop=True)
+    coef = result.coef.isel(ky=0, kx=0, drop=True) if "ky" in result.dims else result.coef
     return xr.Dataset({"direction": coef, "intercept": result.intercept})
 
 
-def plot_plan_probes(dataset: xr.Dataset, metric: str = "macro_f1") -> Figure:
-    """Draw a score per site at the last tick beside its controls, one panel per concept and field."""
+def plot_plan_probes(dataset: xr.Dataset, metric: str | None = None) -> Figure:
+    """Draw a score per site at the last tick beside its controls, one panel per concept and field.
+
+    `metric` is the score; each concept's own (macro-F1, R² of a number) unless told.
+    """
     from interp.style import (
         bars_with_intervals,
         figure_style,
@@ -202,11 +266,12 @@ def plot_plan_probes(dataset: xr.Dataset, metric: str = "macro_f1") -> Figure:
             for column, field in enumerate(fields):
                 ax = axes[row, column]
                 cell = last.sel(concept=concept, receptive_field=field)
+                shown = metric or str(main_scores(dataset).sel(concept=concept).item())
                 bars_with_intervals(
                     ax,
-                    cell[metric].transpose("source", "site"),
-                    cell[f"{metric}_low"].transpose("source", "site"),
-                    cell[f"{metric}_high"].transpose("source", "site"),
+                    cell[shown].transpose("source", "site"),
+                    cell[f"{shown}_low"].transpose("source", "site"),
+                    cell[f"{shown}_high"].transpose("source", "site"),
                     categories=[str(site) for site in dataset.site.values],
                     series=sources,
                 )
@@ -216,7 +281,7 @@ def plot_plan_probes(dataset: xr.Dataset, metric: str = "macro_f1") -> Figure:
                 ax.set_ylim(0, 1)
                 ax.tick_params(axis="x", rotation=30)
                 if not column:
-                    ax.set_ylabel(METRIC_LABELS.get(metric, metric))
+                    ax.set_ylabel(SCORE_WORDS.get(shown, shown))
         n, share = int(dataset.n_groups.min()), 100 * dataset.attrs["confidence"]
         figure.suptitle(
             f"{dataset.attrs['organism']}: probes at the last tick, n = {n} held-out levels, "
@@ -226,45 +291,41 @@ def plot_plan_probes(dataset: xr.Dataset, metric: str = "macro_f1") -> Figure:
     return figure
 
 
-METRIC_LABELS = {
-    "macro_f1": "macro-F1 over all classes",
-    "f1_far": "F1, negatives left out",
-    "accuracy": "accuracy",
-}
-
-
 def last_tick(dataset: xr.Dataset) -> xr.Dataset:
     """Keep, for every site, the values at the last tick it has."""
     ticks = dataset.tick.values
-    there = dataset.macro_f1.sel(source="trained").notnull()
+    known = [name for name in ("macro_f1", "r2") if name in dataset]
+    there = dataset[known].sel(source="trained").notnull().to_array("score")
     there = there.any([dim for dim in there.dims if dim not in ("site", "tick")])
     last = there.cumsum("tick").argmax("tick")
     return dataset.isel(tick=xr.DataArray(last.values, dims="site", attrs={"ticks": str(ticks)}))
 
 
-def best_cells(dataset: xr.Dataset, metric: str = "macro_f1") -> list[dict[str, Any]]:
+def best_cells(dataset: xr.Dataset, metric: str | None = None) -> list[dict[str, Any]]:
     """Return, for every concept and receptive field, the cell with the largest margin, as rows.
 
+    `metric` is the score; each concept's own (macro-F1, R² of a number) unless told.
     If there are significant cells, it is one of them. The cell is chosen by the same test levels
     that score it: quote it with its corrected p-value.
     """
     rows = []
-    margin = dataset.margin.sel(metric=metric)
     for concept in dataset.concept.values:
+        name = metric or str(main_scores(dataset).sel(concept=concept).item())
         for field in dataset.receptive_field.values:
-            cells = margin.sel(concept=concept, receptive_field=field)
+            cells = dataset.margin.sel(concept=concept, receptive_field=field, metric=name)
             at = best_cell(cells, dataset.p_holm.sel(concept=concept, receptive_field=field))
             if at is None:
                 continue
             where = {dim: cells[dim].values[index] for dim, index in at.items()}
-            point = dataset.sel(concept=concept, receptive_field=field, metric=metric, **where)
+            point = dataset.sel(concept=concept, receptive_field=field, metric=name, **where)
             rows.append(
                 {
                     "concept": str(concept),
                     "receptive field": f"{field}×{field}",
                     "site": str(where["site"]),
                     "tick": int(where["tick"]),
-                    "score": float(point[metric].sel(source="trained")),
+                    "metric": words_of(name),
+                    "score": float(point[name].sel(source="trained")),
                     "best control": str(point.best_control.item()),
                     "margin": float(point.margin),
                     "low": float(point.margin_low),

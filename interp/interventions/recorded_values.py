@@ -10,6 +10,7 @@ import numpy as np
 
 from interp.errors import AddressError, InputError, UnknownSiteError
 from interp.interventions.address import Address
+from interp.network.site_names import was_left_out
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -60,7 +61,11 @@ class RecordedValues:
         if not hasattr(run, "data_vars"):
             raise InputError(f"A {type(run).__name__} is no run; give a Dataset or a store's path.")
         if address.site not in run.data_vars:
-            raise UnknownSiteError(address.site, map(str, run.data_vars))
+            raise UnknownSiteError(
+                address.site,
+                map(str, run.data_vars),
+                unrecorded=was_left_out(address.site, run.attrs),
+            )
         variable = run[address.site]
         self._episode = "batch" if "batch" in variable.dims else "episode"
         if not {self._episode, "step"} <= set(variable.dims):

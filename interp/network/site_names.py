@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from fnmatch import fnmatchcase
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from interp.errors import InputError, UnknownSiteError
 
@@ -54,3 +55,13 @@ def natural_key(name: str) -> list[tuple[int, str]]:
     """Sort key that takes the numbers in a name for numbers: ``layers.2`` before ``layers.10``."""
     parts = re.split(r"(\d+)", name)
     return [(int(part), "") if part.isdigit() else (-1, part) for part in parts]
+
+
+def was_left_out(given: object, attrs: Mapping[str, Any]) -> bool:
+    """Whether a network has a site (or one of a glob) that its run, of these attributes, lacks.
+
+    Runs name all sites of their network in the attribute ``network_sites``.
+    """
+    every = attrs.get("network_sites", ())
+    every = json.loads(every) if isinstance(every, str) else every
+    return any(fnmatchcase(str(site), str(given)) for site in every)

@@ -27,8 +27,10 @@ def directions(
     -------
     DataArray
         ``(class, channel)`` for a 1 × 1 probe, ``(class, channel, ky, kx)`` for a larger receptive
-        field, ``(class, *site dims)`` for a target without squares; without ``class`` for a
-        regression. float64, in the units of logits per unit of activation.
+        field, ``(class, *site dims)`` for a target without places; without ``class`` for a
+        regression. float64, in the units of logits (of a regression: of the label) per unit of
+        activation. Of two classes each has a direction, one the other's negative, whose difference
+        is that of their logits.
 
     Raises
     ------
@@ -55,13 +57,16 @@ def directions(
     flat = "channel" if "channel" in coef.dims else "feature"
     coef = coef.isel({flat: slice(width)})
     if bool(coef.isnull().any()):
-        raise InputError(f"The {source!r} probe at {site!r}, tick {tick}, has no linear weights.")
+        raise InputError(
+            f"The {source!r} probe at {site!r}, tick {tick}, has no linear weights: "
+            f"{result.attrs['kind']} is no linear function of the site's activations."
+        )
     if flat == "feature":
         at = coef.dims.index("feature")
         shape = (*coef.shape[:at], *own["shape"])
         coords = {"class": coef["class"].values} if at else {}
         coef = xr.DataArray(coef.values.reshape(shape), coords, [*coef.dims[:at], *own["dims"]])
-    elif result.attrs["receptive_field"] == 1:
+    elif "ky" in coef.dims and result.attrs["receptive_field"] == 1:
         coef = coef.isel(ky=0, kx=0, drop=True)
     coef = coef.drop_vars(["source", "site", "tick"], errors="ignore").rename("direction")
     coef.attrs = {

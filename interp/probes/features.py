@@ -2,25 +2,28 @@
 
 Everything is brought to one layout, (row, tick, channel, y, x): a row is one (episode, step). For
 a target with one label per square, the channels of a square (and of its neighbours, zeros beyond
-the border) are the features; for one label per step all feature dims are flattened into channels
-on a board of a single square.
+the border) are the features; other places (tokens, say) are laid out as the squares of a single row;
+for one label per step all feature dims are flattened into channels on a board of a single square.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
 
-from interp.errors import InputError
-from interp.network.site_names import natural_key, select_sites
+from interp.errors import InputError, UnknownSiteError
+from interp.network.site_names import natural_key, select_sites, was_left_out
 
 NOT_SITES = frozenset(
-    "observation action reward logits value done solved length level_id level".split()
+    "observation action reward logits value done solved outcome length level_id level".split()
 )
+ObservationFeatures = Callable[[xr.DataArray], xr.DataArray]
+OBSERVED = "observation."
+"""Beginning of the names of the parts that an observation with several is recorded as."""
 BLOCK_BYTES = 64 << 20
 
 
@@ -33,6 +36,7 @@ def site_names(data: xr.Dataset) -> list[str]:
         str(name)
         for name, variable in data.data_vars.items()
         if name not in NOT_SITES
+        and not str(name).startswith(OBSERVED)
         and variable.dims[:2] == ("episode", "step")
         and variable.ndim > 2
         and variable.dtype.kind == "f"
@@ -41,55 +45,88 @@ def site_names(data: xr.Dataset) -> list[str]:
 
 
 def choose_sites(
-    data: xr.Dataset, sites: str | Iterable[str] | None, per_square: bool
+    data: xr.Dataset, sites: str | Iterable[str] | None, places: Sequence[str] = ()
 ) -> list[str]:
-    """The sites to probe: those that names or globs mean, or all that have a square for each label."""
-    known = site_names(data)
+    """The sites to probe: those that names or globs mean, or all that have the dims of the places.
+
+    Raises
+    ------
+    UnknownSiteError
+        For a site that is not recorded; it says whether the network has it.
+    InputError
+        For a site without the places' dims.
+    """
+    known, needed = site_names(data), set(places)
+    words = " and ".join(places)
     if sites is None:
-        chosen = [s for s in known if not per_square or {"y", "x"} <= set(data[s].dims)]
+        chosen = [s for s in known if needed <= set(data[s].dims)]
         if not chosen:
             raise InputError(
-                f"There is no recorded site to probe{' with dims y and x' if per_square else ''}; "
+                f"There is no recorded site to probe{f' with dims {words}' if places else ''}; "
                 f"recorded: {known or 'none'}."
             )
         return chosen
     given = [sites] if isinstance(sites, str) else list(sites)
     if len(set(given)) < len(given):
         raise InputError(f"A site is named twice: {given}.")
-    chosen = select_sites(given, known)
+    chosen = recorded_sites(data, given, known)
     for site in chosen:
-        if per_square and not {"y", "x"} <= set(data[site].dims):
+        if not needed <= set(data[site].dims):
+            per = "square" if needed == {"y", "x"} else words
             raise InputError(
-                f"The target has one label per square, but site {site!r} has dims "
-                f"{data[site].dims}, without y and x."
+                f"The target has one label per {per}, but site {site!r} has dims "
+                f"{data[site].dims}, without {words}."
             )
     return chosen
 
 
-def one_hot_observation(observation: xr.DataArray, max_values: int = 64) -> xr.DataArray:
-    """An observation of colours as one channel per distinct colour.
+def recorded_sites(data: xr.Dataset, given: Iterable[str], known: Sequence[str]) -> list[str]:
+    """Return the recorded sites that names or globs mean.
 
-    A stricter control than the raw pixels: a linear probe on three colour channels cannot tell
+    Raises
+    ------
+    UnknownSiteError
+        For one that is not recorded; it says whether the network has it.
+    """
+    try:
+        return select_sites(given, known)
+    except UnknownSiteError as error:
+        raise UnknownSiteError(
+            error.given, known, unrecorded=was_left_out(error.given, data.attrs)
+        ) from None
+
+
+def one_hot_observation(observation: xr.DataArray, max_values: int = 64) -> xr.DataArray:
+    """An observation of colours, or of a few whole numbers, as one channel per distinct one.
+
+    A stricter control than the raw numbers: a linear probe on three colour channels cannot tell
     every tile from every other one, a probe on one-hot tiles can.
 
     Parameters
     ----------
     observation
-        With a `colour` dim, uint8; padding 255.
+        Integers. With a `colour` dim, whole colours are coded (uint8; padding 255), else single
+        numbers. Floats are returned as they are.
     max_values
-        Refuse observations with more distinct colours than this.
+        Refuse observations with more distinct colours than this; single numbers of which there are
+        more are returned as they are.
 
     Returns
     -------
     DataArray
-        uint8, the `colour` dim replaced by `channel`. Held in memory.
+        uint8, with `channel` in place of the `colour` dim, or beside the other dims. Held in memory.
     """
-    if "colour" not in observation.dims:
+    if observation.dtype.kind not in "iub":
         return observation
-    values = observation.transpose(..., "colour").astype(np.uint32)
+    if "colour" not in observation.dims:
+        return _one_hot_numbers(observation, max_values)
+    values = observation.transpose(..., "colour")
     n = values.sizes["colour"]
     if n > 4:
         raise InputError(f"one_hot_observation packs up to 4 colour channels; there are {n}.")
+    if observation.dtype != np.uint8 and not 0 <= int(values.min()) <= int(values.max()) <= 255:
+        raise InputError("The observation's colours do not lie between 0 and 255.")
+    values = values.astype(np.uint32)
     code = sum(values.isel(colour=i, drop=True) << (8 * i) for i in range(n))
     distinct = np.unique(code)
     distinct = distinct[distinct != (1 << 8 * n) - 1]
@@ -97,6 +134,78 @@ def one_hot_observation(observation: xr.DataArray, max_values: int = 64) -> xr.D
         raise InputError(f"The observation has {len(distinct)} distinct colours, not tiles.")
     planes = (code.values[..., None] == distinct).astype(np.uint8)
     return xr.DataArray(planes, dims=(*code.dims, "channel"), coords=code.coords)
+
+
+def _one_hot_numbers(observation: xr.DataArray, max_values: int) -> xr.DataArray:
+    values = observation.values
+    distinct = np.unique(values)
+    if len(distinct) > max_values:
+        return observation
+    planes = (values[..., None] == distinct).astype(np.uint8)
+    return xr.DataArray(planes, observation.coords, (*observation.dims, "one_hot"))
+
+
+def tiles_or_numbers(observation: xr.DataArray) -> xr.DataArray:
+    """Return `one_hot_observation` where there are tiles, and what else there is as it is."""
+    try:
+        return one_hot_observation(observation)
+    except InputError:  # a picture of many colours
+        return observation
+
+
+def observed(
+    data: xr.Dataset, places: Mapping[str, int], coding: ObservationFeatures | None
+) -> xr.DataArray | None:
+    """Return what a run says was observed, as features of every place; None if it says nothing.
+
+    Parameters
+    ----------
+    data
+        With `observation`, or with its parts ``observation.NAME``, which are put side by side.
+    places
+        Dim → size of the target's places. An observation without these dims is seen from everywhere.
+    coding
+        Function of each part.
+
+    Raises
+    ------
+    InputError
+        If an observation has some of the places' dims only.
+    """
+    names = [n for n in map(str, data.data_vars) if n.startswith(OBSERVED)]
+    if "observation" in data:
+        return _at_places(_coded(data["observation"], coding), places)
+    if not names:
+        return None
+    parts = []
+    for name in sorted(names):
+        part = _at_places(_coded(data[name], coding), places)
+        own = [d for d in part.dims if d not in ("episode", "step", *places)]
+        flat = part.stack(part=own, create_index=False) if own else part.expand_dims("part")
+        parts.append(flat.drop_vars(set(flat.coords) - {"step"}).astype(np.float32))
+    return xr.concat(parts, "part").transpose("episode", "step", "part", *places)
+
+
+def _coded(array: xr.DataArray, coding: ObservationFeatures | None) -> xr.DataArray:
+    """Code a part of an observation; floats are standardised, each number of it by itself."""
+    array = array if coding is None else coding(array)
+    if array.dtype.kind != "f":
+        return array
+    values = array.transpose("episode", "step", ...).values.astype(np.float64)
+    rows = values.reshape(-1, *values.shape[2:])
+    there = np.isfinite(rows).reshape(len(rows), -1).all(axis=1)
+    if not there.any():
+        return array
+    spread = rows[there].std(axis=0)
+    values = (values - rows[there].mean(axis=0)) / np.where(spread > 0, spread, 1)
+    return array.transpose("episode", "step", ...).copy(data=values.astype(np.float32))
+
+
+def _at_places(array: xr.DataArray, places: Mapping[str, int]) -> xr.DataArray:
+    missing = {dim: size for dim, size in places.items() if dim not in array.dims}
+    if missing and len(missing) < len(places):
+        raise InputError(f"The observation has dims {array.dims}, without {' and '.join(missing)}.")
+    return array.expand_dims(missing) if missing else array
 
 
 def with_previous(observation: xr.DataArray) -> xr.DataArray:
@@ -138,7 +247,7 @@ class Features:
     channel_dims, channel_shape
         The dims flattened into channels, and their sizes.
     grid
-        (y, x) sizes of the board of squares.
+        (y, x) sizes of the board that the places are laid out on.
     """
 
     name: str
@@ -151,22 +260,29 @@ class Features:
     scale: float | None = None
 
     @classmethod
-    def of(cls, array: xr.DataArray, name: str, grid: tuple[int, int] | None) -> Features:
-        """Describe `array`; `grid` is the target's (y, x), None for a target without squares."""
+    def of(
+        cls,
+        array: xr.DataArray,
+        name: str,
+        places: Mapping[str, int] | tuple[int, int] | None,
+    ) -> Features:
+        """Describe `array`; `places` are the target's (dim → size), or (y, x) sizes of squares."""
+        places = {} if places is None else places
+        if isinstance(places, tuple):
+            places = dict(zip(("y", "x"), places, strict=True))
         dims = [str(d) for d in array.dims]
         if dims[:2] != ["episode", "step"]:
             array = array.transpose("episode", "step", ...)
             dims = [str(d) for d in array.dims]
-        if grid is not None:
-            if not {"y", "x"} <= set(dims):
-                raise InputError(f"{name!r} has dims {dims}, without y and x.")
-            found = (array.sizes["y"], array.sizes["x"])
-            if found != grid:
-                raise InputError(f"{name!r} has {found} squares (y, x), the target {grid}.")
-        squares = () if grid is None else ("y", "x")
-        channels = tuple(d for d in dims[2:] if d != "tick" and d not in squares)
+        if not set(places) <= set(dims):
+            raise InputError(f"{name!r} has dims {dims}, without {' and '.join(places)}.")
+        found = {dim: array.sizes[dim] for dim in places}
+        if found != dict(places):
+            words = "squares" if tuple(places) == ("y", "x") else "places"
+            raise InputError(f"{name!r} has the {words} {found}, the target {dict(places)}.")
+        channels = tuple(d for d in dims[2:] if d != "tick" and d not in places)
         has_ticks = "tick" in dims
-        order = ["episode", "step", *(["tick"] if has_ticks else []), *channels, *squares]
+        order = ["episode", "step", *(["tick"] if has_ticks else []), *channels, *places]
         if order != dims:
             array = array.transpose(*order)
         if has_ticks:
@@ -181,7 +297,7 @@ class Features:
             ticks=ticks,
             channel_dims=channels,
             channel_shape=tuple(array.sizes[d] for d in channels),
-            grid=grid or (1, 1),
+            grid=board_of(places),
         )
 
     @property
@@ -258,6 +374,13 @@ class Features:
         for start in range(0, len(episodes), size):
             at = np.arange(start, min(start + size, len(episodes)))
             yield at, self.read(episodes[at], used[at], single)
+
+
+def board_of(places: Mapping[str, int]) -> tuple[int, int]:
+    """(y, x) sizes of the board on which places are laid out: their own, or a single row."""
+    if tuple(places) == ("y", "x"):
+        return places["y"], places["x"]
+    return 1, math.prod(places.values())
 
 
 def all_finite(values: np.ndarray) -> bool:
@@ -340,6 +463,3 @@ def _overlap(offset: int, size: int) -> tuple[slice, slice]:
     """Where squares and their neighbours at `offset` both lie on the board."""
     to = slice(max(0, -offset), size - max(0, offset))
     return to, slice(to.start + offset, to.stop + offset)
-
-
-ObservationFeatures = Callable[[xr.DataArray], xr.DataArray]

@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Literal
+from dataclasses import fields, replace
+from typing import Any, Literal
 
 import numpy as np
 import xarray as xr
 
 from interp.concepts import Concept
-from interp.errors import InputError
+from interp.errors import InputError, nearest
 from interp.probes.features import (
+    OBSERVED,
     Features,
     ObservationFeatures,
     choose_sites,
+    observed,
     with_previous,
 )
 from interp.probes.result import assemble
 from interp.probes.splits import shuffle_label_maps, split_groups
 from interp.probes.targets import Target, find_target, valid_rows
-from interp.probes.training import Problem, Scored, check_classes, evaluate, fit, majority
-
-if TYPE_CHECKING:
-    from sklearn.base import BaseEstimator
+from interp.probes.training import Fitting, Problem, Scored, check_classes, evaluate, fit, majority
 
 CONTROLS = ("majority", "shuffled", "observation")
 KNOWN_CONTROLS = (*CONTROLS, "history")
@@ -34,7 +34,7 @@ def fit_probes(
     target: Concept | xr.DataArray | Callable[[xr.Dataset], xr.DataArray] | str,
     sites: str | Sequence[str] | None = None,
     *,
-    kind: Literal["logistic", "ridge"] = "logistic",
+    kind: Literal["logistic", "ridge"] | None = None,
     receptive_field: int = 1,
     classes: Sequence[str] | None = None,
     negative: str | int | None = None,
@@ -42,20 +42,14 @@ def fit_probes(
     split: tuple[Iterable, Iterable] | None = None,
     groups: str | Sequence | np.ndarray | xr.DataArray | None = "level_id",
     steps: slice | Iterable[int] | None = None,
-    max_train_samples: int | None = None,
-    regularisation: float = 1.0,
-    standardise: bool = True,
-    estimator: BaseEstimator | None = None,
     controls: Sequence[str] = CONTROLS,
     untrained: xr.Dataset | None = None,
     observation_features: ObservationFeatures | None = None,
     n_bootstrap: int = 1000,
     confidence: float = 0.95,
     seed: int = 0,
-    tol: float = 1e-4,
-    max_iter: int = 100,
-    n_jobs: int | None = None,
     progress: bool = True,
+    **fitting: Any,
 ) -> xr.Dataset:
     """Fit a linear probe of a target at every (site, tick), and its controls, and score them.
 
@@ -66,15 +60,17 @@ def fit_probes(
         ``(episode, step[, tick], …)``, `length`, and the variables that the controls need. Rows
         with ``step < length`` are used, thinking steps (negative labels) included.
     target
-        A `Concept`, a labels DataArray with dims ``(episode, step[, y, x])``, a function of
-        `data` that returns one, or the name of a variable. Int labels index the classes (−1 =
+        A `Concept`, a labels DataArray with dims ``(episode, step[, y, x])`` (or other dims of
+        places, which the sites have too), a function of `data` that returns one, or the name of a
+        variable. Int labels index the classes (−1 =
         leave out); float labels without classes are regressed on (NaN = leave out).
     sites
         Names or globs of sites; None for every recorded site that fits the target.
     kind
         ``"logistic"``: multinomial logistic regression with an L2 penalty, on a seeded sample of
         training squares. ``"ridge"``: least squares with an L2 penalty on every training square
-        (one-hot targets for classes); the only kind for float targets.
+        (one-hot targets for classes); the only kind for float targets. None for logistic where there
+        are classes and ridge where there are none.
     receptive_field
         1 or 3 (or any odd number): a square is read from its own features, or from its 3 × 3
         neighbourhood with zeros beyond the border. The weights are shared by all squares. For one
@@ -88,18 +84,6 @@ def fit_probes(
         ``(train, test)`` instead of a draw.
     steps
         Step labels to use: an iterable, or a half-open slice of labels; None for all valid ones.
-    max_train_samples
-        Squares in the logistic fit's sample; None for 100,000 or as many as fit in 512 MiB.
-    regularisation
-        L2 penalty: scikit-learn's ``1 / C`` (logistic) or ``alpha`` (ridge).
-    standardise
-        Penalise as if every feature had been divided by its standard deviation in the training
-        sample, so that no source is held back by the unit of its activations: an untrained network
-        with small activations would make a weak control. Coefficients are for raw features either
-        way. If False, the penalty is on the raw coefficients.
-    estimator
-        A scikit-learn estimator to use instead, cloned for every (source, site, tick) and fitted
-        on the sample.
     controls
         Any of ``"majority"`` (the commonest training class, or the training mean), ``"shuffled"``
         (the same probe fitted to whole label maps of other levels, scored on the true labels) and
@@ -111,17 +95,34 @@ def fit_probes(
         control.
     observation_features
         Function that turns the observation into the features of its control, e.g.
-        `one_hot_observation`; None for the raw numbers (bytes as fractions of 255).
+        `one_hot_observation`; None for the raw numbers (bytes as fractions of 255). It is applied
+        to each part of an observation that has several (``observation.NAME``), floats are
+        standardised, and what has no places is seen from all of them.
     n_bootstrap, confidence
         Resamples of the test groups, and coverage of the percentile intervals. 0 for none.
     seed
         Seed of split, sample, shuffling and bootstrap. Same seed, same result.
-    tol, max_iter
-        Logistic fit: stop at a predicted decrease of the mean loss below `tol` nats.
-    n_jobs
-        Threads; None for as many as the BLAS would use.
     progress
         Whether to show a progress bar.
+    **fitting
+        How each probe is fitted, the fields of `interp.probes.training.Fitting`:
+
+        max_train_samples
+            Squares in the logistic fit's sample; None for 100,000 or as many as fit in 512 MiB.
+        regularisation
+            L2 penalty: scikit-learn's ``1 / C`` (logistic) or ``alpha`` (ridge).
+        standardise
+            Penalise as if every feature had been divided by its standard deviation in the training
+            sample, so that no source is held back by the unit of its activations: an untrained network
+            with small activations would make a weak control. Coefficients are for raw features either
+            way. If False, the penalty is on the raw coefficients.
+        estimator
+            A scikit-learn estimator to use instead, cloned for every (source, site, tick) and fitted
+            on the sample.
+        tol, max_iter
+            Logistic fit: stop at a predicted decrease of the mean loss below `tol` nats.
+        n_jobs
+            Threads; None for as many as the BLAS would use.
 
     Returns
     -------
@@ -156,7 +157,8 @@ def fit_probes(
         For a site that is not recorded.
     InputError
         For NaN activations in valid rows, targets not aligned with the data, fewer than two
-        groups, a class without a training sample.
+        groups, a class without a training sample; for a classifier of numbers, or a regressor of
+        classes.
 
     Notes
     -----
@@ -192,62 +194,34 @@ def fit_probes(
     >>> bool(result.accuracy.sel(source="trained", site="h").item() > 0.9)
     True
     """
-    _check_arguments(data, kind, receptive_field, controls, n_bootstrap, confidence, regularisation)
+    how = _fitting(fitting, receptive_field, seed)
+    _check_arguments(data, kind, how, controls, n_bootstrap, confidence)
     valid = valid_rows(data, steps)
     found = find_target(data, target, valid, classes, negative)
-    if found.classes is None and kind == "logistic" and estimator is None:
-        raise InputError(f"{found.name!r} has float labels: use kind='ridge', or give classes.")
+    how = replace(how, kind=_kind_for(found, kind, how.estimator))
     if found.grid is None and receptive_field != 1:
-        raise InputError("A target with one label per step has no squares: receptive_field=1.")
-    names = choose_sites(data, sites, found.grid is not None)
-
+        raise InputError(
+            f"The labels of {found.name!r} are "
+            + (f"of {' × '.join(found.places)}, not of squares" if found.places else "one per step")
+            + ": only squares (y, x) have neighbours; receptive_field=1."
+        )
+    names = choose_sites(data, sites, tuple(found.places))
     group_of, group_name = _groups(data, groups)
-    labelled = np.flatnonzero(found.present.any(axis=(1, 2)))
-    if not len(labelled):
-        raise InputError(f"{found.name!r} labels no square of any valid row.")
-    train, test = split_groups(group_of[labelled], test_fraction, seed, split)
-    train, test = labelled[train], labelled[test]
-    test_groups, unit = np.unique(group_of[test], return_inverse=True)
-    shuffled = None
-    if "shuffled" in controls:
-        in_train = np.zeros(len(group_of), dtype=bool)
-        in_train[train] = True
-        rows = found.present.any(axis=2) & in_train[:, None]
-        rng = np.random.default_rng([seed, 3])
-        shuffled = shuffle_label_maps(found.labels, rows, group_of, rng)
-    problem = Problem(
-        labels=found.labels,
-        shuffled=shuffled,
-        n_classes=None if found.classes is None else len(found.classes),
-        train=train,
-        test=test,
-        unit=unit,
-        receptive_field=receptive_field,
-        kind=kind,
-        regularisation=float(regularisation),
-        tol=tol,
-        max_iter=max_iter,
-        seed=seed,
-        max_train_samples=max_train_samples,
-        estimator=estimator,
-        n_jobs=n_jobs,
-        standardise=standardise,
+    problem, train_groups, test_groups, n_groups = _problem(
+        found, how, group_of, test_fraction, split, "shuffled" in controls
     )
-    if found.classes is not None:
-        check_classes(problem, found.classes)
-
     features = _features(data, untrained, names, found, controls, observation_features)
     scored = _fit_all(problem, features, "shuffled" in controls, progress)
     if "majority" in controls:
         scored["majority", ""] = majority(problem)
     sources = tuple(s for s in SOURCES if any(source == s for source, _ in scored))
     attributes = {
-        "kind": kind if estimator is None else repr(estimator),
-        "regularisation": float(regularisation),
-        "standardise": int(standardise),
+        "kind": how.kind if how.estimator is None else repr(how.estimator),
+        "regularisation": float(how.regularisation),
+        "standardise": int(how.standardise),
         "seed": seed,
         "groups": group_name,
-        "test_fraction": float(len(test_groups) / len(np.unique(group_of[labelled]))),
+        "test_fraction": float(len(test_groups) / n_groups),
         "steps": "all valid" if steps is None else str(steps),
     }
     return assemble(
@@ -256,7 +230,7 @@ def fit_probes(
         {site: features["trained", site] for site in names},
         scored,
         sources,
-        np.unique(group_of[train]),
+        train_groups,
         test_groups,
         n_bootstrap,
         confidence,
@@ -264,18 +238,86 @@ def fit_probes(
     )
 
 
+def _fitting(given: dict[str, Any], receptive_field: int, seed: int) -> Fitting:
+    """Return the keywords that say how to fit as one record; `kind` is found out later."""
+    known = {f.name for f in fields(Fitting)} - {"kind", "receptive_field", "seed"}
+    for name in given:
+        if name not in known:
+            close = nearest(name, known)
+            raise TypeError(
+                f"fit_probes() got an unexpected keyword argument {name!r}."
+                + (f" Did you mean {' or '.join(map(repr, close))}?" if close else "")
+            )
+    return Fitting("", receptive_field, seed, **given)
+
+
+def _kind_for(target: Target, kind: str | None, estimator: Any) -> str:
+    """Return the kind of probe for a target: unless told, the one that classes or numbers ask for."""
+    from sklearn.base import is_classifier, is_regressor
+
+    number = target.classes is None
+    if estimator is not None:
+        if is_classifier(estimator) if number else is_regressor(estimator):
+            raise InputError(
+                f"{target.name!r} is {'a number' if number else 'a class'}, and {estimator!r} is a "
+                f"{'classifier' if number else 'regressor'}."
+            )
+    elif number and kind == "logistic":
+        raise InputError(
+            f"{target.name!r} has float labels, a number that no classifier predicts: use "
+            "kind='ridge', or give classes."
+        )
+    return kind or ("ridge" if number else "logistic")
+
+
+def _problem(
+    target: Target,
+    how: Fitting,
+    group_of: np.ndarray,
+    test_fraction: float,
+    split: tuple[Iterable, Iterable] | None,
+    shuffled: bool,
+) -> tuple[Problem, np.ndarray, np.ndarray, int]:
+    """Split the labelled episodes; return the problem, both sides' groups, and how many there are."""
+    labelled = np.flatnonzero(target.present.any(axis=(1, 2)))
+    if not len(labelled):
+        raise InputError(f"{target.name!r} labels no square of any valid row.")
+    train, test = split_groups(group_of[labelled], test_fraction, how.seed, split)
+    train, test = labelled[train], labelled[test]
+    test_groups, unit = np.unique(group_of[test], return_inverse=True)
+    moved = None
+    if shuffled:
+        in_train = np.zeros(len(group_of), dtype=bool)
+        in_train[train] = True
+        rows = target.present.any(axis=2) & in_train[:, None]
+        rng = np.random.default_rng([how.seed, 3])
+        moved = shuffle_label_maps(target.labels, rows, group_of, rng)
+    problem = Problem(
+        labels=target.labels,
+        shuffled=moved,
+        n_classes=None if target.classes is None else len(target.classes),
+        train=train,
+        test=test,
+        unit=unit,
+        how=how,
+    )
+    if target.classes is not None:
+        check_classes(problem, target.classes)
+    return problem, np.unique(group_of[train]), test_groups, len(np.unique(group_of[labelled]))
+
+
 def _check_arguments(
     data: xr.Dataset,
-    kind: str,
-    receptive_field: int,
+    kind: str | None,
+    how: Fitting,
     controls: Sequence[str],
     n_bootstrap: int,
     confidence: float,
-    regularisation: float,
 ) -> None:
+    receptive_field, regularisation = how.receptive_field, how.regularisation
     if not isinstance(data, xr.Dataset) or not {"episode", "step"} <= set(data.dims):
         raise InputError("data must be a recorded run: a Dataset with dims episode and step.")
-    if kind not in ("logistic", "ridge"):
+    if kind not in (None, "logistic", "ridge"):
         raise InputError(f"kind must be 'logistic' or 'ridge', not {kind!r}.")
     if receptive_field < 1 or receptive_field % 2 == 0:
         raise InputError(f"receptive_field must be odd (1, 3, …), not {receptive_field!r}.")
@@ -286,7 +328,10 @@ def _check_arguments(
             "n_bootstrap and regularisation must not be negative, and confidence must lie "
             f"between 0 and 1: {n_bootstrap}, {regularisation}, {confidence}."
         )
-    if {"observation", "history"} & set(controls) and "observation" not in data:
+    seen = any(
+        name == "observation" or name.startswith(OBSERVED) for name in map(str, data.data_vars)
+    )
+    if {"observation", "history"} & set(controls) and not seen:
         raise InputError(
             "The data hold no 'observation' for the controls made of it; leave them out of controls."
         )
@@ -322,7 +367,7 @@ def _features(
     observation_features: ObservationFeatures | None,
 ) -> dict[tuple[str, str], Features]:
     """(source, site) → features, for every source with features of its own."""
-    found = {("trained", site): Features.of(data[site], site, target.grid) for site in names}
+    found = {("trained", site): Features.of(data[site], site, target.places) for site in names}
     if untrained is not None:
         for name in ("length", "level_id"):
             if name in data and (
@@ -334,9 +379,9 @@ def _features(
                 )
         if not np.array_equal(untrained["step"].values, data["step"].values):
             raise InputError("The untrained network's run has other steps than the data.")
-        choose_sites(untrained, names, target.grid is not None)
+        choose_sites(untrained, names, tuple(target.places))
         for site in names:
-            features = Features.of(untrained[site], site, target.grid)
+            features = Features.of(untrained[site], site, target.places)
             if (features.n_ticks, features.n_channels) != (
                 found["trained", site].n_ticks,
                 found["trained", site].n_channels,
@@ -347,14 +392,13 @@ def _features(
                 )
             found["untrained", site] = features
     if {"observation", "history"} & set(controls):
-        observation = data["observation"]
-        if observation_features is not None:
-            observation = observation_features(observation)
+        observation = observed(data, target.places, observation_features)
+        assert observation is not None  # as `_check_arguments` makes sure
         if "observation" in controls:
-            found["observation", ""] = Features.of(observation, "observation", target.grid)
+            found["observation", ""] = Features.of(observation, "observation", target.places)
         if "history" in controls:
             before = with_previous(observation)
-            found["history", ""] = Features.of(before, "observation history", target.grid)
+            found["history", ""] = Features.of(before, "observation history", target.places)
     return found
 
 

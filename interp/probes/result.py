@@ -37,7 +37,7 @@ def assemble(
     shape = (len(sources), len(sites), len(ticks))
     weights = None
     if n_bootstrap and len(test_groups) > 1:
-        rng = np.random.default_rng([problem.seed, 4])
+        rng = np.random.default_rng([problem.how.seed, 4])
         weights = statistics.bootstrap_weights(len(test_groups), n_bootstrap, rng)
 
     values: dict[str, np.ndarray] = {}
@@ -71,13 +71,13 @@ def assemble(
         result = result.assign_coords({"class": list(target.classes)})
     _add_margins(result, margins, (len(sites), len(ticks)))
     _add_confusion(result, target, features, scored, ticks)
-    _add_coefficients(result, problem, features, scored, ticks)
+    _add_coefficients(result, target, problem, features, scored, ticks)
     _add_counts(result, target, problem, features, train_groups, test_groups)
     result.attrs = {
         "target": target.name,
         "citation": target.citation,
         "description": target.description,
-        "receptive_field": problem.receptive_field,
+        "receptive_field": problem.how.receptive_field,
         **attributes,
         "n_bootstrap": n_bootstrap,
         "confidence": confidence,
@@ -171,13 +171,14 @@ def _add_confusion(
 
 def _add_coefficients(
     result: xr.Dataset,
+    target: Target,
     problem: Problem,
     features: dict[str, Features],
     scored: dict[tuple[str, str], Scored],
     ticks: np.ndarray,
 ) -> None:
     """Weights of the probes on sites, padded with NaN to the widest site."""
-    k = problem.receptive_field
+    k = problem.how.receptive_field
     outputs = problem.n_classes or 1
     widest = max(f.n_channels for f in features.values())
     shape = result[next(iter(result.data_vars))].shape[:3]
@@ -196,8 +197,16 @@ def _add_coefficients(
                 if probe.coef is not None and probe.intercept is not None:
                     coef[s, i, j, :, : f.n_channels] = probe.coef
                     intercept[s, i, j] = probe.intercept
-    per_square = next(iter(features.values())).grid != (1, 1)
-    dims = ["source", "site", "tick", "class", "channel" if per_square else "feature", "ky", "kx"]
+    per_square = target.grid is not None
+    dims = [
+        "source",
+        "site",
+        "tick",
+        "class",
+        "channel" if target.places else "feature",
+        "ky",
+        "kx",
+    ]
     if not per_square:
         coef, dims = coef[..., 0, 0], dims[:5]
     if problem.n_classes is None:
@@ -226,7 +235,7 @@ def _add_counts(
 ) -> None:
     present = problem.present(problem.test)
     n_train = int(problem.present(problem.train).sum())
-    if problem.kind == "logistic" or problem.estimator is not None:
+    if problem.how.kind == "logistic" or problem.how.estimator is not None:
         per_site = [min(n_train, sample_size(problem, f)) for f in features.values()]
     else:
         per_site = [n_train] * len(features)

@@ -1,8 +1,12 @@
-"""The target of a probe, checked and aligned with the run it is read from."""
+"""The target of a probe, checked and aligned with the run it is read from.
+
+A target has one label per step, or one per step and *place*: a place is whatever the labels' other
+dims say (a square ``("y", "x")``, a ``("token",)``, …).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,19 +18,26 @@ from interp.errors import InputError, UnknownNameError
 
 @dataclass(frozen=True)
 class Target:
-    """Labels as (episode, step, square): int with −1, or float with NaN, where left out."""
+    """Labels as (episode, step, place): int with −1, or float with NaN, where left out."""
 
     name: str
     labels: np.ndarray
     classes: tuple[str, ...] | None
     negative: int | None
-    grid: tuple[int, int] | None
+    places: Mapping[str, int]
+    """Dim → size of the places, empty for one label per step."""
     citation: str = ""
     description: str = ""
 
     @property
+    def grid(self) -> tuple[int, int] | None:
+        """(y, x) sizes of a target on squares, None of any other."""
+        squares = tuple(self.places) == ("y", "x")
+        return (self.places["y"], self.places["x"]) if squares else None
+
+    @property
     def present(self) -> np.ndarray:
-        """(episode, step, square) bool: where there is a label."""
+        """(episode, step, place) bool: where there is a label."""
         return self.labels >= 0 if self.classes is not None else np.isfinite(self.labels)
 
 
@@ -85,34 +96,15 @@ def find_target(
     if not isinstance(labels, xr.DataArray):
         raise InputError(f"The labels of {name!r} are no DataArray but {type(labels).__name__}.")
 
-    dims = set(labels.dims)
-    if dims not in ({"episode", "step"}, {"episode", "step", "y", "x"}):
-        raise InputError(
-            f"The labels of {name!r} have dims {labels.dims}; they need (episode, step) or "
-            "(episode, step, y, x)."
-        )
-    labels = labels.transpose("episode", "step", ...)
-    for dim in ("episode", "step"):
-        if labels.sizes[dim] != data.sizes[dim]:
-            raise InputError(
-                f"The labels of {name!r} have {labels.sizes[dim]} {dim}s, the data "
-                f"{data.sizes[dim]}."
-            )
-        if dim in labels.coords and dim in data.coords:
-            if not np.array_equal(labels[dim].values, data[dim].values):
-                raise InputError(
-                    f"The labels of {name!r} have other {dim} labels than the data: they are not "
-                    "aligned."
-                )
-    grid = (labels.sizes["y"], labels.sizes["x"]) if "y" in dims else None
+    labels = _aligned(labels, data, name)
+    places = {str(dim): labels.sizes[dim] for dim in labels.dims[2:]}
     values = labels.values
     values = values.reshape(values.shape[0], values.shape[1], -1)
-
     if values.dtype.kind == "f" and classes is None:
-        values = np.where(valid[:, :, None], values, np.nan).astype(np.float32)
-        if np.isinf(values).any():
-            raise InputError(f"The labels of {name!r} hold infinities.")
-        return Target(name, values, None, None, grid, citation, description)
+        values = _numbers(np.where(valid[:, :, None], values, np.nan), name)
+        return Target(name, values, None, None, places, citation, description)
+    if negative is not None and classes is None and values.dtype.kind == "f":
+        raise InputError(f"{name!r} is a number and has no class to leave out: {negative!r}.")
 
     if values.dtype.kind == "f":
         whole = np.where(np.isnan(values), -1, values)
@@ -142,10 +134,50 @@ def find_target(
         values.astype(dtype),
         classes,
         _negative(classes, negative),
-        grid,
+        places,
         citation,
         description,
     )
+
+
+def _aligned(labels: xr.DataArray, data: xr.Dataset, name: str) -> xr.DataArray:
+    """Return labels (episode, step, *places), checked to be those of the data's rows."""
+    if not {"episode", "step"} <= set(labels.dims) or "tick" in labels.dims:
+        raise InputError(
+            f"The labels of {name!r} have dims {labels.dims}; they need (episode, step), and may have "
+            "dims of places besides: (episode, step, y, x), say."
+        )
+    squares = {"y", "x"} & set(labels.dims)
+    if len(squares) == 1:
+        raise InputError(f"The labels of {name!r} have dims {labels.dims}: y and x go together.")
+    labels = labels.transpose("episode", "step", ..., *(("y", "x") if squares else ()))
+    for dim in ("episode", "step"):
+        if labels.sizes[dim] != data.sizes[dim]:
+            raise InputError(
+                f"The labels of {name!r} have {labels.sizes[dim]} {dim}s, the data "
+                f"{data.sizes[dim]}."
+            )
+        if dim in labels.coords and dim in data.coords:
+            if not np.array_equal(labels[dim].values, data[dim].values):
+                raise InputError(
+                    f"The labels of {name!r} have other {dim} labels than the data: they are not "
+                    "aligned."
+                )
+    return labels
+
+
+def _numbers(values: np.ndarray, name: str) -> np.ndarray:
+    """Return float labels in single precision, or in double where that would lose what they say."""
+    if np.isinf(values).any():
+        raise InputError(f"The labels of {name!r} hold infinities.")
+    with np.errstate(over="ignore"):
+        single = values.astype(np.float32)
+    there = np.isfinite(values)
+    if values.dtype == np.float64 and there.any():
+        lost = np.abs(values[there] - single[there]).max()
+        if not lost <= 1e-4 * values[there].std():
+            return values
+    return single
 
 
 def _negative(classes: tuple[str, ...], given: str | int | None) -> int:

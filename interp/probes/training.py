@@ -9,6 +9,7 @@ import numpy as np
 
 from interp.errors import InputError
 from interp.probes.features import Features, apply_linear, gather
+from interp.probes.linear_map import linear_map
 from interp.probes.metrics import confusion_counts, regression_sums
 from interp.probes.solver import fit_multinomial_many, run_jobs, scale_multiplier, solve_ridge
 
@@ -19,13 +20,48 @@ _SPREAD_ROWS = 16_384
 
 
 @dataclass(frozen=True)
+class Fitting:
+    """How every probe is fitted; see `interp.probes.fit_probes`, which takes these as keywords.
+
+    Attributes
+    ----------
+    kind : {"logistic", "ridge"}
+    receptive_field : int
+        Odd.
+    seed : int
+        Of the sample.
+    max_train_samples : int, optional
+        None for as many as fit; see `sample_size`.
+    regularisation : float
+        L2 penalty, ≥ 0, in units of the features' spread if `standardise`.
+    estimator : sklearn.base.BaseEstimator, optional
+        Cloned instead of the solver.
+    tol : float
+        Nats.
+    max_iter : int
+    n_jobs : int, optional
+    """
+
+    kind: str
+    receptive_field: int
+    seed: int
+    max_train_samples: int | None = None
+    regularisation: float = 1.0
+    standardise: bool = True
+    estimator: Any = None
+    tol: float = 1e-4
+    max_iter: int = 100
+    n_jobs: int | None = None
+
+
+@dataclass(frozen=True)
 class Problem:
     """What to predict, on which episodes, and how; the same for every site and source.
 
     Attributes
     ----------
     labels
-        (episode, step, square): the target's labels, all episodes.
+        (episode, step, place): the target's labels, all episodes.
     shuffled
         The same with whole label maps moved to other episodes (training episodes only); None
         without that control.
@@ -35,6 +71,8 @@ class Problem:
         (episode,) positions.
     unit
         (test episode,) the resampling unit of each test episode, 0 … n_units − 1.
+    how
+        How to fit.
     """
 
     labels: np.ndarray
@@ -43,16 +81,7 @@ class Problem:
     train: np.ndarray
     test: np.ndarray
     unit: np.ndarray
-    receptive_field: int
-    kind: str
-    regularisation: float
-    tol: float
-    max_iter: int
-    seed: int
-    max_train_samples: int | None
-    estimator: Any = None
-    n_jobs: int | None = None
-    standardise: bool = True
+    how: Fitting
 
     @property
     def n_units(self) -> int:
@@ -134,9 +163,9 @@ def choose_samples(
 
 def sample_size(problem: Problem, features: Features) -> int:
     """How many training samples the logistic fit holds in memory at once."""
-    if problem.max_train_samples is not None:
-        return problem.max_train_samples
-    n_features = features.n_channels * problem.receptive_field**2 + 1
+    if problem.how.max_train_samples is not None:
+        return problem.how.max_train_samples
+    n_features = features.n_channels * problem.how.receptive_field**2 + 1
     return int(min(SAMPLE_ROWS, max(1, SAMPLE_BYTES // (4 * features.n_ticks * n_features))))
 
 
@@ -145,7 +174,7 @@ def fit(problem: Problem, features: Features, shuffled: bool) -> dict[str, list[
 
     `shuffled` says whether to fit the shuffled labels as well; both read the same pass.
     """
-    if problem.kind == "ridge" and problem.estimator is None:
+    if problem.how.kind == "ridge" and problem.how.estimator is None:
         return _fit_ridge(problem, features, shuffled)
     return _fit_sample(problem, features, shuffled)
 
@@ -166,10 +195,10 @@ def _targets(problem: Problem, shuffled: bool) -> dict[str, np.ndarray]:
 
 def _fit_sample(problem: Problem, features: Features, shuffled: bool) -> dict[str, list[Probe]]:
     """Fit on a seeded sample of squares held in memory."""
-    k = problem.receptive_field
+    k = problem.how.receptive_field
     present = problem.present(problem.train)
     n = sample_size(problem, features)
-    episode, step, square = choose_samples(present, n, problem.seed)
+    episode, step, square = choose_samples(present, n, problem.how.seed)
     chosen = np.zeros(present.shape[:2], dtype=bool)
     chosen[episode, step] = True
     n_features = features.n_channels * k * k
@@ -182,7 +211,7 @@ def _fit_sample(problem: Problem, features: Features, shuffled: bool) -> dict[st
         gather(rows, row, square[a:b], k, x[:, :, a:b])
 
     found = {name: y[episode, step, square] for name, y in _targets(problem, shuffled).items()}
-    if problem.estimator is not None:
+    if problem.how.estimator is not None:
         return _fit_estimators(problem, x, found, features)
     targets, weights = [], []
     for y in found.values():
@@ -194,11 +223,11 @@ def _fit_sample(problem: Problem, features: Features, shuffled: bool) -> dict[st
         targets,
         problem.n_classes or 0,
         weights=weights,
-        regularisation=problem.regularisation,
-        tol=problem.tol,
-        max_iter=problem.max_iter,
-        multipliers=_multipliers(x) if problem.standardise else None,
-        n_jobs=problem.n_jobs,
+        regularisation=problem.how.regularisation,
+        tol=problem.how.tol,
+        max_iter=problem.how.max_iter,
+        multipliers=_multipliers(x) if problem.how.standardise else None,
+        n_jobs=problem.how.n_jobs,
     )
     shape = (problem.n_classes, features.n_channels, k, k)
     return {
@@ -223,27 +252,25 @@ def _fit_estimators(
     """Clone the caller's scikit-learn estimator for every (source, tick)."""
     from sklearn.base import clone
 
-    k = problem.receptive_field
+    k = problem.how.receptive_field
     probes: dict[str, list[Probe]] = {}
     for name, y in found.items():
         there = y >= 0 if problem.n_classes is not None else np.isfinite(y)
         probes[name] = []
         for rows in x:
-            estimator = clone(problem.estimator).fit(rows[:-1, there].T, y[there])
+            estimator = clone(problem.how.estimator).fit(rows[:-1, there].T, y[there])
             probe = Probe(estimator=estimator)
-            coef = np.asarray(getattr(estimator, "coef_", np.empty(0)), dtype=np.float64)
-            n_outputs = 1 if problem.n_classes is None else problem.n_classes
-            if coef.size == n_outputs * features.n_channels * k * k:
-                probe.coef = coef.reshape(n_outputs, features.n_channels, k, k)
-                given = np.asarray(getattr(estimator, "intercept_", 0.0), dtype=np.float64)
-                probe.intercept = np.broadcast_to(given, n_outputs)
+            found_map = linear_map(estimator, rows[:-1, there].T, problem.n_classes)
+            if found_map is not None:
+                weights, probe.intercept = found_map
+                probe.coef = weights.reshape(-1, features.n_channels, k, k)
             probes[name].append(probe)
     return probes
 
 
 def _fit_ridge(problem: Problem, features: Features, shuffled: bool) -> dict[str, list[Probe]]:
     """Fit on every training square, from X'X and X'Y in float64 gathered in one pass."""
-    k = problem.receptive_field
+    k = problem.how.receptive_field
     present = problem.present(problem.train)
     used = present.any(axis=2)
     n_features = features.n_channels * k * k
@@ -268,9 +295,11 @@ def _fit_ridge(problem: Problem, features: Features, shuffled: bool) -> dict[str
             gram += x @ x.transpose(0, 2, 1)
             moments += x @ y
     solved = run_jobs(
-        lambda t: solve_ridge(gram[t], moments[t], problem.regularisation, problem.standardise),
+        lambda t: solve_ridge(
+            gram[t], moments[t], problem.how.regularisation, problem.how.standardise
+        ),
         range(features.n_ticks),
-        problem.n_jobs,
+        problem.how.n_jobs,
     )
     shape = (columns, features.n_channels, k, k)
     probes: dict[str, list[Probe]] = {}
@@ -342,12 +371,12 @@ def evaluate(
             unit: np.ndarray = unit,
         ) -> None:
             name, t = job
-            prediction = probes[name][t].predict(rows[:, t], problem.receptive_field, regression)[
-                there
-            ]
+            prediction = probes[name][t].predict(
+                rows[:, t], problem.how.receptive_field, regression
+            )[there]
             add_scores(out[name], t, truth, prediction, units, unit, shift)
 
-        run_jobs(score, [(name, t) for name in probes for t in range(n_ticks)], problem.n_jobs)
+        run_jobs(score, [(name, t) for name in probes for t in range(n_ticks)], problem.how.n_jobs)
     return out
 
 

@@ -1,0 +1,36 @@
+"""Which score says how well a concept is read: macro-F1 of classes, R² of a number."""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+
+MAIN_SCORES = ("macro_f1", "r2")
+
+SCORE_WORDS = {
+    "macro_f1": "macro-F1 over all classes",
+    "f1_far": "F1, negatives left out",
+    "accuracy": "accuracy",
+    "r2": "R² over the labels' mean",
+    "correlation": "correlation",
+}
+
+
+def words_of(score: str) -> str:
+    """Return a score's short name in a sentence."""
+    return {"macro_f1": "macro-F1", "f1_far": "F1", "r2": "R²"}.get(score, score)
+
+
+def main_scores(dataset: xr.Dataset) -> xr.DataArray:
+    """Return the name of the score of each concept (concept,), of those that a Dataset has.
+
+    Of a Dataset that says so itself, what it says (``score_metric``).
+    """
+    if "score_metric" in dataset:
+        return dataset["score_metric"]
+    number = np.zeros(dataset.sizes["concept"], bool)
+    if "r2" in dataset:
+        other = [dim for dim in dataset["r2"].dims if dim != "concept"]
+        number = dataset["r2"].notnull().any(other).values
+    names = np.where(number, "r2", "macro_f1")
+    return xr.DataArray(names, {"concept": dataset["concept"].values}, ("concept",))
