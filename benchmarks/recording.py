@@ -46,9 +46,9 @@ print(time.perf_counter() - start)
 
 def make_organism(max_steps: int) -> Any:
     from organisms.card import Card
-    from organisms.families.sokoban.organism import SokobanOrganism
     from organisms.networks.build import network_record
     from organisms.networks.drc import DRC
+    from organisms.organism import Organism
 
     network = DRC()
     card = Card(
@@ -58,7 +58,7 @@ def make_organism(max_steps: int) -> Any:
         network=network_record(network),
         world={"max_steps": max_steps},
     )
-    return SokobanOrganism(network, card)
+    return Organism(network, card)
 
 
 def run_only(organism: Any, tasks: Any, batch: int) -> int:

@@ -29,9 +29,9 @@ LIMIT = 1.3
 
 def make_organism(max_steps: int) -> Any:
     from organisms.card import Card
-    from organisms.families.sokoban.organism import SokobanOrganism
     from organisms.networks.build import network_record
     from organisms.networks.drc import DRC
+    from organisms.organism import Organism
 
     network = DRC()
     card = Card(
@@ -41,7 +41,7 @@ def make_organism(max_steps: int) -> Any:
         network=network_record(network),
         world={"max_steps": max_steps, "n_boxes": 2},
     )
-    return SokobanOrganism(network, card)
+    return Organism(network, card)
 
 
 def random_directions(organism: Any, concept: str) -> Any:

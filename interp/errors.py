@@ -82,6 +82,48 @@ def check_integer(name: str, value: object, least: int | None = None) -> None:
         raise InputError(f"{name} must be an integer{bound}, got {value!r}.")
 
 
+class CapabilityError(InputError):
+    """What is asked of an organism is something that it cannot do.
+
+    Parameters
+    ----------
+    capability
+        What is missing, by name.
+    organism
+        The organism that lacks it; None if a family was asked.
+    family
+        Its family, if it has one.
+    families
+        The families whose organisms have it.
+    """
+
+    def __init__(
+        self, capability: str, organism: str | None, family: str | None, families: Iterable[str]
+    ):
+        self.capability, self.organism, self.family = capability, organism, family
+        self.families = sorted(families)
+        who = f"The family {family!r}" if organism is None else f"{organism!r}"
+        of = "" if organism is None or family is None else f" (of the family {family!r})"
+        others = ", ".join(map(repr, self.families))
+        have = f"Families that have it: {others}." if others else "No family here has it."
+        if family in self.families:
+            have = f"Organisms of these families can have it: {others}; this one does not."
+            if organism is None:
+                have = "It is each organism's own: ask one of them (organism[…])."
+        super().__init__(f"{who}{of} has no capability {capability!r}. {have}")
+
+    def __reduce__(self) -> tuple:
+        return type(self), (self.capability, self.organism, self.family, self.families)
+
+
+class OldSpellingError(MesascopeError, AttributeError):
+    """An attribute that organisms had in version 0.1, and have by another name now."""
+
+    def __init__(self, name: str, now: str):
+        super().__init__(f"organism.{name} is now {now}.")
+        self.name, self.now = name, now
+
+
 class TooFewClassesError(InputError):
     """Labels of which too few classes occur for anything to be told apart."""
 

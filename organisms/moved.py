@@ -1,6 +1,7 @@
 """Modules by the names they had in version 0.1; see `interp.moved`."""
 
 MOVED = {
+    "organisms.base": "organisms.organism",
     "organisms.counterfactual_pairs": "organisms.capabilities.counterfactual_pairs",
     "organisms.directions": "organisms.boards.directions",
     "organisms.doors": "organisms.families.doors",

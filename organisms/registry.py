@@ -1,31 +1,129 @@
-"""Find an organism by name or path and load it."""
+"""The families that are known, and their organisms by name or path."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+import warnings
+from collections.abc import Iterator, Mapping
 from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from interp.errors import AssetError, CheckpointError, InputError, UnknownNameError, check_integer
 from interp.network.site_names import natural_key
 from organisms.assets import data_folder, file_sha256
+from organisms.capabilities.released import Released
 from organisms.card import Card, checkpoint_card
+from organisms.family import Family
 
 if TYPE_CHECKING:
     from interp.concepts import Concept
-    from interp.decisions.mdp import TabularMDP
-    from organisms.base import Organism
+    from organisms.organism import Organism
 
-FAMILIES = {
-    "sokoban": "organisms.families.sokoban.organism",
-    "doors": "organisms.families.doors.organism",
-}
-"""Family → the module that has ``from_card(card, weights_path)``, ``family_concepts()`` and
-``family_recipes()``; where tasks are written out as decision problems, ``family_mdp(text)``; and, where
-agents of others were released, ``from_released(folder, name)``, ``released_names()`` and
-``fetch_released(name)``."""
+BUILT_IN = ("sokoban", "doors")
+"""Families of the library: each lies in ``organisms.families.NAME.family`` as ``FAMILY``."""
+
+GROUP = "mesascope.families"
+"""Entry points of other packages: each a `Family`, or a function without arguments that returns one."""
+
+_registered: dict[str, Family] = {}
+_plugged_in: dict[EntryPoint, Family | str] = {}
+"""What became of each entry point: its family, or what is wrong with it."""
+
+
+def register(family: Family) -> Family:
+    """Make a family known to `load`, `names`, the command line and stores.
+
+    Packages that are installed do so by an entry point of the group ``mesascope.families``.
+
+    Parameters
+    ----------
+    family
+        Registering the same record again does nothing.
+
+    Returns
+    -------
+    Family
+        The same, so that a module may say ``FAMILY = organisms.register(Family(...))``.
+
+    Raises
+    ------
+    InputError
+        If it is no `Family`, or another family, or an organism of another, is called the same.
+    """
+    if not isinstance(family, Family):
+        raise InputError(f"A Family is registered, not {family!r:.80}.")
+    for known in families():
+        if known is not family:
+            _check_clash(family, known)
+    _registered[family.name] = family
+    return family
+
+
+def families() -> list[Family]:
+    """Return all families that are known: the library's, those registered, those of installed packages.
+
+    A package whose family cannot be loaded is warned of by name, once, and left out.
+    """
+    found = {name: _built_in(name) for name in BUILT_IN} | _registered
+    for entry in entry_points(group=GROUP):
+        if entry not in _plugged_in:
+            _plugged_in[entry] = _plug_in(entry, list(found.values()))
+            if isinstance(_plugged_in[entry], str):
+                warnings.warn(str(_plugged_in[entry]), stacklevel=2)
+        family = _plugged_in[entry]
+        if isinstance(family, Family):
+            found.setdefault(family.name, family)
+    return list(found.values())
+
+
+def find_family(name: str) -> Family:
+    """Return a family by name.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is none; names the nearest.
+    """
+    if name in BUILT_IN:
+        return _built_in(name)
+    known = {family.name: family for family in families()}
+    if name not in known:
+        raise UnknownNameError("family", name, known)
+    return known[name]
+
+
+def _built_in(name: str) -> Family:
+    return import_module(f"organisms.families.{name}.family").FAMILY
+
+
+def _plug_in(entry: EntryPoint, known: list[Family]) -> Family | str:
+    """Return the family of an entry point, or what is wrong with it: one package must not stop others."""
+    try:
+        family = entry.load()
+        if not isinstance(family, Family):
+            family = family()
+        if not isinstance(family, Family):
+            raise InputError(f"it gives {family!r:.80}, no Family")
+        for other in known:
+            if other is not family:
+                _check_clash(family, other)
+    except Exception as error:
+        package = entry.dist.name if entry.dist else "a package"
+        return (
+            f"The family {entry.name!r} of {package} ({entry.value}) is left out: "
+            f"{type(error).__name__}: {error}"
+        )
+    return family
+
+
+def _check_clash(family: Family, known: Family) -> None:
+    if family.name == known.name:
+        raise InputError(f"There is a family {family.name!r} already, another one: {known.summary}")
+    names = [name for name in _assets(family) if name in _assets(known)]
+    if names:
+        raise InputError(f"The family {known.name!r} has an organism {names[0]!r} already.")
 
 
 def names() -> list[str]:
@@ -40,10 +138,11 @@ def names() -> list[str]:
 
 
 def shipped() -> dict[str, Path]:
-    """Return name → folder of the organisms that come with the library, those of populations last."""
-    folder = data_folder() / "organisms"
-    cards = [*sorted(folder.glob("*/card.json")), *sorted(folder.glob("*/*/card.json"))]
-    return {path.parent.relative_to(folder).as_posix(): path.parent for path in cards}
+    """Return name → folder of the organisms that come with families, those of populations last."""
+    folders = {}
+    for family in reversed(families()):
+        folders |= _assets(family)
+    return _in_order(_folders_of(data_folder() / "organisms") | folders)
 
 
 def populations() -> dict[str, list[str]]:
@@ -119,8 +218,8 @@ def load(
     elif name in _released():
         if steps is not None:
             raise UnknownNameError(f"checkpoint of {name!r}", str(steps), ())
-        module = import_module(FAMILIES[_released()[name]])
-        organism = module.from_released(module.fetch_released(name), name)
+        released = _released()[name]
+        organism = released.load(released.fetch(name), name)
     elif folder.is_dir():
         organism = _from_folder(folder, steps)
     elif (population := name.partition("/")[0]) in populations():
@@ -159,34 +258,7 @@ def family_concepts(family: str) -> Mapping[str, Concept]:
     UnknownNameError
         If there is no such family.
     """
-    if family not in FAMILIES:
-        raise UnknownNameError("family", family, FAMILIES)
-    return import_module(FAMILIES[family]).family_concepts()
-
-
-def family_mdp(family: str) -> Callable[[str], TabularMDP]:
-    """Return the function that writes tasks of a family out as decision problems, from their text.
-
-    Raises
-    ------
-    UnknownNameError
-        If there is no such family.
-    InputError
-        If the family writes no tasks out.
-    """
-    if family not in FAMILIES:
-        raise UnknownNameError("family", family, FAMILIES)
-    module = import_module(FAMILIES[family])
-    if not hasattr(module, "family_mdp"):
-        raise InputError(
-            f"The family {family!r} does not write its tasks out as decision problems."
-        )
-    return module.family_mdp
-
-
-def families() -> list[Any]:
-    """Return the modules of all families."""
-    return [import_module(module) for module in FAMILIES.values()]
+    return find_family(family).concepts()
 
 
 def split_checkpoint(name: str) -> tuple[str, int | None]:
@@ -200,8 +272,7 @@ def split_checkpoint(name: str) -> tuple[str, int | None]:
 def _from_folder(folder: Path, steps: int | None = None) -> Organism:
     if (folder / "card.json").is_file():
         card = Card.read(folder / "card.json")
-        if card.family not in FAMILIES:
-            raise UnknownNameError("family", card.family, FAMILIES)
+        family = find_family(card.family)
         if steps is not None:
             card = checkpoint_card(card, steps)
         weights = folder / card.weights_file
@@ -213,20 +284,46 @@ def _from_folder(folder: Path, steps: int | None = None) -> Organism:
                 f"{weights}: sha256 {found} is not the card's {card.weights_sha256}; the file is "
                 "damaged or was replaced."
             )
-        return import_module(FAMILIES[card.family]).from_card(card, weights)
+        return _from_card(card, weights, family)
     if steps is not None:
         raise UnknownNameError(f"checkpoint of {folder.name!r}", str(steps), ())
-    if (folder / "cfg.json").is_file() or (folder / "model").is_file():
-        return import_module(FAMILIES["sokoban"]).from_released(folder, folder.name)
+    for released in _all_released():
+        if released.recognises(folder):
+            return released.load(folder, folder.name)
     there = sorted(path.name for path in folder.iterdir())[:10]
     raise AssetError(
         f"{folder} holds no organism: neither card.json nor model and cfg.json, only {there}."
     )
 
 
-def _released() -> dict[str, str]:
-    return {
-        name: family
-        for family, module in FAMILIES.items()
-        for name in getattr(import_module(module), "released_names", list)()
-    }
+def _from_card(card: Card, weights: Path, family: Family) -> Organism:
+    from organisms.organism import Organism
+
+    network = family.network(card.network, 0)
+    family.read_weights(network, weights)
+    try:
+        return Organism(network, card, family)
+    except (TypeError, ValueError) as error:
+        raise CheckpointError(f"{card.name}: malformed world options: {error}") from None
+
+
+def _all_released() -> Iterator[Released]:
+    return (family[Released] for family in families() if Released in family)
+
+
+def _released() -> dict[str, Released]:
+    return {name: released for released in _all_released() for name in released.names}
+
+
+def _assets(family: Family) -> dict[str, Path]:
+    """Return name → folder of the organisms that come with a family, beside those of the library."""
+    return {} if family.assets is None else _folders_of(Path(family.assets))
+
+
+def _folders_of(folder: Path) -> dict[str, Path]:
+    cards = [*sorted(folder.glob("*/card.json")), *sorted(folder.glob("*/*/card.json"))]
+    return {path.parent.relative_to(folder).as_posix(): path.parent for path in cards}
+
+
+def _in_order(folders: dict[str, Path]) -> dict[str, Path]:
+    return dict(sorted(folders.items(), key=lambda item: "/" in item[0]))

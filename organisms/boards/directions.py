@@ -13,3 +13,9 @@ STEP_X = np.array([0, 0, -1, 1], np.int64)
 
 for _constant in (STEP_Y, STEP_X):
     _constant.setflags(write=False)
+
+
+def moves() -> dict[str, tuple[int, int]]:
+    """Return the four moves: name → (rows down, columns right)."""
+    steps = zip(ACTION_NAMES, STEP_Y, STEP_X, strict=True)
+    return {name: (int(y), int(x)) for name, y, x in steps}

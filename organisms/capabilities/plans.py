@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+
+from organisms.capabilities.capability import Capability
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -31,15 +34,17 @@ class ExecutedPath(NamedTuple):
     """Whether it ended where it should."""
 
 
-@runtime_checkable
-class Plans(Protocol):
+class Plans(Capability, ABC):
     """How the label maps of some concepts are plans, and what became of them."""
 
+    of_family = True
+
     @property
+    @abstractmethod
     def concepts(self) -> tuple[str, ...]:
         """Return the names of the concepts whose label maps can be followed as plans."""
-        ...
 
+    @abstractmethod
     def assess(
         self, observation: xr.DataArray, concept: str, maps: np.ndarray
     ) -> dict[str, np.ndarray]:
@@ -59,12 +64,12 @@ class Plans(Protocol):
         dict
             Each of `MEASURES` → (episode, …) float.
         """
-        ...
 
+    @abstractmethod
     def paths(self, run: xr.Dataset, concept: str, step: int = 0) -> list[ExecutedPath]:
         """Return the ways that were gone from `step` on, as the concept's labels show them."""
-        ...
 
+    @abstractmethod
     def events(self, run: xr.Dataset, concept: str) -> xr.DataArray:
         """Return what happens at each step itself: the concept's event, not its next one.
 
@@ -75,4 +80,3 @@ class Plans(Protocol):
             step's own action, the negative class (0) where nothing happens, −1 outside the episode
             and at thinking steps.
         """
-        ...

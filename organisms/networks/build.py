@@ -55,17 +55,16 @@ def build_network(record: Mapping[str, Any], seed: int = 0, source: str = "card"
     return network(configuration, seed=seed)
 
 
-def load_network(record: Mapping[str, Any], weights: Path, source: str = "card") -> HookedNetwork:
-    """Build a network and read its weights (safetensors), in float32 whatever the file has.
+def read_weights(network: Any, weights: Path) -> None:
+    """Put weights (safetensors) into a network, in float32 whatever the file has.
 
     Raises
     ------
     CheckpointError
-        If the configuration is malformed, or the weights are truncated, not finite, or do not fit.
+        If the weights are truncated, not finite, or do not fit the network.
     """
     from safetensors.torch import load_file
 
-    network = build_network(record, source=source)
     try:
         state = load_file(weights)
     except Exception as error:
@@ -77,4 +76,3 @@ def load_network(record: Mapping[str, Any], weights: Path, source: str = "card")
         network.load_state_dict({name: tensor.float() for name, tensor in state.items()})
     except RuntimeError as error:
         raise CheckpointError(f"{weights} does not fit the card's network: {error}") from None
-    return network

@@ -11,7 +11,7 @@ from interp.network.hooks import HookedNetwork
 from organisms.networks.build import NetworkConfig, config_record, new_network
 
 if TYPE_CHECKING:
-    from organisms.base import Organism
+    from organisms.organism import Organism
     from organisms.training.trainer import Trainer
 
 R = TypeVar("R", bound="Recipe")
@@ -93,9 +93,7 @@ def all_recipes() -> dict[str, Recipe]:
     """Return every recipe of every family, by name."""
     from organisms.registry import families
 
-    return {
-        name: recipe for family in families() for name, recipe in family.family_recipes().items()
-    }
+    return {name: recipe for family in families() for name, recipe in family.recipes().items()}
 
 
 def find_recipe(name: str) -> Recipe:

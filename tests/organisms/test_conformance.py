@@ -30,12 +30,11 @@ from interp.errors import (
 from interp.interventions.address import Address
 from interp.interventions.applied import Intervention
 from organisms.assets import file_sha256
-from organisms.base import Organism
 from organisms.card import Card
-from organisms.families.sokoban.organism import SokobanOrganism
 from organisms.networks.build import network_record
 from organisms.networks.drc import DRC, ConvConfig, DRCConfig
 from organisms.networks.resnet import ResNet, ResNetConfig
+from organisms.organism import Organism
 from tests.organisms.tiny_mazes import TINY_MAZE_CONFIGS, tiny_maze_organism
 
 MAX_STEPS = 10
@@ -134,7 +133,7 @@ def organism(request) -> Organism:
         network=network_record(network),
         world={"n_boxes": 1, "max_steps": MAX_STEPS},
     )
-    return SokobanOrganism(network, card)
+    return Organism(network, card)
 
 
 @pytest.fixture(scope="module")

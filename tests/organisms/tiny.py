@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from organisms.card import Card
-from organisms.families.sokoban.organism import SokobanOrganism
 from organisms.families.sokoban.recipes import ImitationRecipe, Stage
 from organisms.networks.build import network_record
 from organisms.networks.config import ConvConfig
 from organisms.networks.drc import DRC, DRCConfig
+from organisms.organism import Organism
 from organisms.training.imitation import ImitationConfig
 
 
@@ -31,7 +31,7 @@ def save_tiny(folder: Path, **world) -> Path:
         network=network_record(network),
         world={"max_steps": 6, **world},
     )
-    return SokobanOrganism(network, card).save(folder / "tiny")
+    return Organism(network, card).save(folder / "tiny")
 
 
 def tiny_recipe(steps: int, summary: str, **options) -> ImitationRecipe:

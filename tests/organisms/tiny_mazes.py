@@ -10,9 +10,9 @@ from organisms.card import Card
 from organisms.families.doors.environment import MazeWorld
 from organisms.families.doors.mazes import Mazes
 from organisms.families.doors.objects import OBSERVATION_DIMS, PLANES
-from organisms.families.doors.organism import DoorsOrganism
 from organisms.networks.build import network_record, new_network
 from organisms.networks.config import ConvConfig, DRCConfig, ResNetConfig
+from organisms.organism import Organism
 
 BOARD = (7, 7)
 PLANE_OPTIONS = {"board": BOARD, "observation": "planes", "n_planes": len(PLANES)}
@@ -26,7 +26,7 @@ TINY_MAZE_CONFIGS = {
 }
 
 
-def tiny_maze_organism(name: str = "tiny-maze-drc", seed: int = 3, **world) -> DoorsOrganism:
+def tiny_maze_organism(name: str = "tiny-maze-drc", seed: int = 3, **world) -> Organism:
     """Return an untrained maze agent."""
     network = new_network(TINY_MAZE_CONFIGS[name], seed)
     card = Card(
@@ -36,7 +36,7 @@ def tiny_maze_organism(name: str = "tiny-maze-drc", seed: int = 3, **world) -> D
         network=network_record(network),
         world=world,
     )
-    return DoorsOrganism(network, card)
+    return Organism(network, card)
 
 
 def walked(

@@ -12,10 +12,10 @@ from organisms.families.doors.distributions import DISTRIBUTIONS
 from organisms.families.doors.environment import Rewards
 from organisms.families.doors.mazes import Mazes
 from organisms.families.doors.objects import PLANES
-from organisms.families.doors.organism import DoorsOrganism
 from organisms.families.doors.practice import MazePractice, draw_mazes
 from organisms.networks.build import NetworkConfig, network_record
 from organisms.networks.config import ConvConfig, DRCConfig, ResNetConfig
+from organisms.organism import Organism
 from organisms.training.policy_gradient import PolicyGradientConfig, PolicyGradientTrainer
 from organisms.training.recipe import Recipe
 
@@ -86,7 +86,7 @@ class MazeRecipe(Recipe):
             correlation=self.correlation,
         )
 
-    def organism(self, network: HookedNetwork, name: str, steps: int) -> DoorsOrganism:
+    def organism(self, network: HookedNetwork, name: str, steps: int) -> Organism:
         """Return a trained network as an organism, with a card that says how it was made."""
         config = self.ppo
         game = DISTRIBUTIONS[self.distribution].game
@@ -117,7 +117,7 @@ class MazeRecipe(Recipe):
             licence="Apache-2.0",
             limits=self.limits,
         )
-        return DoorsOrganism(network, card)
+        return Organism(network, card)
 
 
 def _recurrent(channels: int = 12) -> DRCConfig:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +12,7 @@ from organisms.families.sokoban.levels import Levels
 from organisms.families.sokoban.observations import Tile
 
 if TYPE_CHECKING:
-    from organisms.families.sokoban.organism import SokobanOrganism
+    from organisms.organism import Organism
 
 
 def on_board(levels: Levels, board: tuple[int, int]) -> Levels:
@@ -48,7 +47,7 @@ def on_board(levels: Levels, board: tuple[int, int]) -> Levels:
     return Levels(tiles, levels.ids, titles=levels.titles)
 
 
-def resized(organism: SokobanOrganism, board: tuple[int, int]) -> SokobanOrganism:
+def resized(organism: Organism, board: tuple[int, int]) -> Organism:
     """Return the organism on another board: a copy of its network with the same weights.
 
     Raises
@@ -63,6 +62,4 @@ def resized(organism: SokobanOrganism, board: tuple[int, int]) -> SokobanOrganis
     network.load_state_dict(organism.network.state_dict())
     record = {**organism.card.network, "board": list(board)}
     card = dataclasses.replace(organism.card, network=record)
-    moved = copy.copy(organism)
-    type(organism).__init__(moved, network.to(organism.device), card)
-    return moved
+    return type(organism)(network.to(organism.device), card, organism.family)

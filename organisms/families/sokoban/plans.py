@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from interp.errors import InputError, UnknownNameError
-from organisms.capabilities.plans import MEASURES, ExecutedPath
+from organisms.capabilities.plans import MEASURES, ExecutedPath, Plans
 from organisms.families.sokoban._plans import assess_box_maps, assess_player_maps
 from organisms.families.sokoban.observations import OBSERVATION_DIMS, decode
 from organisms.families.sokoban.trajectories import Trajectories, trajectories
@@ -42,7 +42,7 @@ MOST_STATES = 4096
 cannot be carried out. Two boxes never get there."""
 
 
-class SokobanPlans:
+class SokobanPlans(Plans):
     r"""See `organisms.capabilities.plans.Plans`.
 
     Examples

@@ -11,10 +11,10 @@ from interp.concepts import Concept
 from interp.errors import InputError, UnknownNameError, UnknownSiteError
 from organisms.card import Card
 from organisms.families.doors.objects import PLANES
-from organisms.families.doors.organism import DoorsOrganism
 from organisms.networks.build import network_record
 from organisms.networks.config import ConvConfig, DRCConfig
 from organisms.networks.drc import DRC
+from organisms.organism import Organism
 from tests.analyses.objectives.goal_toy import (
     BASE,
     BINARY,
@@ -264,7 +264,7 @@ def test_an_untrained_organism_has_no_goal():
         network=network_record(network),
         world={"max_steps": 6},
     )
-    organism = DoorsOrganism(network, card)
+    organism = Organism(network, card)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         result = objective_probes(

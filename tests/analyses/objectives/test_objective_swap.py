@@ -15,9 +15,9 @@ from analyses.objectives.path_probability import WalkedWays, path_probability
 from analyses.objectives.policy_fields import plot_policy_field, policy_field
 from interp.errors import InputError
 from organisms.card import Card
-from organisms.families.doors.organism import DoorsOrganism
 from organisms.networks.config import ResNetConfig
 from organisms.networks.resnet import ResNet
+from organisms.organism import Organism
 from tests.analyses.objectives.goal_ring import GoalRing
 from tests.organisms.tiny_mazes import tiny_maze_organism
 
@@ -31,7 +31,7 @@ def swapped() -> xr.Dataset:
 
 
 @pytest.fixture(scope="module")
-def untrained() -> DoorsOrganism:
+def untrained() -> Organism:
     return tiny_maze_organism(seed=0, max_steps=12).untrained(1)
 
 
@@ -103,7 +103,7 @@ def test_a_feed_forward_network_can_be_asked():
         mlp_hiddens=(8,),
     )
     card = Card("flat", "doors", "a test", network={}, world={"max_steps": 8})
-    flat = DoorsOrganism(ResNet(config, seed=0), card)
+    flat = Organism(ResNet(config, seed=0), card)
     result = objective_swap(flat, "move-goal", n_pairs=8, alphas=(1.0,), n_random=1, **QUICK)
     assert result.sizes["site"] == 1 and not bool(result.found)
 

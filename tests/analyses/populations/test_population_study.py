@@ -10,13 +10,13 @@ from analyses.objectives.known_objectives import known_agents, known_objectives
 from analyses.objectives.objective_report import EVIDENCE, objective_report, plot_objective_report
 from analyses.populations.population_study import example_agents, population_study
 from interp.errors import InputError, UnknownNameError
-from organisms.families.doors.organism import DoorsOrganism
+from organisms.organism import Organism
 from tests.organisms.tiny_mazes import tiny_maze_organism
 
 
-def agent(name: str, seed: int, **world) -> DoorsOrganism:
+def agent(name: str, seed: int, **world) -> Organism:
     organism = tiny_maze_organism(seed=seed, max_steps=12, **world)
-    return DoorsOrganism(organism.network, dataclasses.replace(organism.card, name=name))
+    return Organism(organism.network, dataclasses.replace(organism.card, name=name))
 
 
 @pytest.fixture(scope="module")

@@ -9,10 +9,10 @@ from analyses.study.study import study
 from interp.concepts import Concept
 from interp.errors import InputError, StoreMismatchError, TooFewClassesError
 from organisms.card import Card
-from organisms.families.sokoban.organism import SokobanOrganism
 from organisms.networks.build import network_record
 from organisms.networks.config import ConvConfig
 from organisms.networks.drc import DRC, DRCConfig
+from organisms.organism import Organism
 
 CONFIG = DRCConfig.released(
     1, 2, channels=4, encoder=(ConvConfig(4, (3, 3)),), board=(6, 6), mlp_hiddens=(8,)
@@ -29,7 +29,7 @@ def untrained(seed=0):
         network=network_record(network),
         world={"n_boxes": 1, "max_steps": 12},
     )
-    return SokobanOrganism(network, card)
+    return Organism(network, card)
 
 
 @pytest.fixture(scope="module")

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from interp.network.hooks import HookedNetwork
 from organisms.card import Card
-from organisms.families.sokoban.organism import SokobanOrganism
 from organisms.families.sokoban.recipes.curriculum import Curriculum, describe_curriculum
 from organisms.networks.build import network_record
+from organisms.organism import Organism
 from organisms.training.recipe import Recipe
 
 
@@ -33,7 +33,7 @@ class SokobanRecipe(Recipe):
     max_steps: int = 120
     min_steps: int = 30
 
-    def organism(self, network: HookedNetwork, name: str, steps: int) -> SokobanOrganism:
+    def organism(self, network: HookedNetwork, name: str, steps: int) -> Organism:
         """Return a trained network as an organism, with a card that says how it was made."""
         start = f"Started from the weights of {self.start_from}. " if self.start_from else ""
         training = (
@@ -55,7 +55,7 @@ class SokobanRecipe(Recipe):
             licence="Apache-2.0",
             limits=self.limits,
         )
-        return SokobanOrganism(network, card)
+        return Organism(network, card)
 
     def _describe_method(self) -> str:
         raise NotImplementedError

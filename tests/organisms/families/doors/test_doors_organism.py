@@ -18,11 +18,11 @@ from organisms.families.doors.hypotheses import DIVERGING, chests_opened, reache
 from organisms.families.doors.mazes import Mazes
 from organisms.families.doors.mazes import reached as can_be_entered
 from organisms.families.doors.objects import COLOUR_OF, KIND_OF, PLANES, Colour, Kind
-from organisms.families.doors.organism import DoorsOrganism
 from organisms.families.doors.planners import demonstrate
 from organisms.families.doors.text import parse_mazes
 from organisms.networks.build import network_record, new_network
 from organisms.networks.config import ConvConfig, DRCConfig
+from organisms.organism import Organism
 from organisms.registry import FAMILIES, family_mdp
 from tests.organisms.tiny_mazes import TINY_MAZE_CONFIGS, tiny_maze_organism, walked
 
@@ -59,7 +59,7 @@ def test_networks_for_other_planes_are_refused():
     network = new_network(config, 0)
     card = Card("x", "doors", "x", network=network_record(network))
     with pytest.raises(InputError, match=f"takes 7 planes; mazes have {len(PLANES)}"):
-        DoorsOrganism(network, card)
+        Organism(network, card)
 
 
 def test_mazes_of_another_game_or_board_are_refused():
@@ -263,7 +263,7 @@ def test_what_else_has_no_edits():
         n_planes=len(PLANES),
     )
     network = new_network(config, 0)
-    curved = DoorsOrganism(network, Card("x", "doors", "x", network=network_record(network)))
+    curved = Organism(network, Card("x", "doors", "x", network=network_record(network)))
     with pytest.raises(InputError, match="ReLU"):
         curved.edits(walked(curved.tasks("test", 1), ["u"]))
 

@@ -13,9 +13,9 @@ from organisms.boards.directions import STEP_X, STEP_Y
 from organisms.families.doors.generator import generate
 from organisms.families.doors.goal_pairs import KINDS, goal_pairs, visited
 from organisms.families.doors.objects import KIND_OF, Kind
-from organisms.families.doors.organism import DoorsOrganism
 from organisms.families.doors.outcomes import outcomes
 from organisms.families.doors.planners import demonstrate
+from organisms.organism import Organism
 from tests.organisms.tiny_mazes import tiny_maze_organism
 
 
@@ -25,7 +25,7 @@ def pairs(request):
 
 
 @pytest.fixture(scope="module")
-def organism() -> DoorsOrganism:
+def organism() -> Organism:
     return tiny_maze_organism(seed=0)
 
 

@@ -5,16 +5,16 @@ from interp.errors import InputError
 from organisms.card import Card
 from organisms.families.sokoban.boards import on_board, resized
 from organisms.families.sokoban.levels import parse_levels
-from organisms.families.sokoban.organism import SokobanOrganism
 from organisms.networks.build import network_record
 from organisms.networks.drc import DRC, ConvConfig, DRCConfig
 from organisms.networks.resnet import ResNet, ResNetConfig
+from organisms.organism import Organism
 
 SMALL = "#####\n#@$.#\n#####"
 LARGE = "#########\n#@$ .   #\n#       #\n#       #\n#       #\n#       #\n#########"
 
 
-def organism(head_pool: str) -> SokobanOrganism:
+def organism(head_pool: str) -> Organism:
     network = DRC(
         DRCConfig(
             n_layers=2,
@@ -30,7 +30,7 @@ def organism(head_pool: str) -> SokobanOrganism:
     return of(network)
 
 
-def of(network) -> SokobanOrganism:
+def of(network) -> Organism:
     card = Card(
         name="tiny",
         family="sokoban",
@@ -38,7 +38,7 @@ def of(network) -> SokobanOrganism:
         network=network_record(network),
         world={"max_steps": 6},
     )
-    return SokobanOrganism(network, card)
+    return Organism(network, card)
 
 
 def test_padding_keeps_the_level_in_the_middle():

@@ -208,8 +208,8 @@ def test_bad_input():
 
 
 def test_the_family_offers_its_plans():
-    from organisms.families.sokoban.organism import SokobanOrganism, family_plans
+    from organisms.families.sokoban.organism import Organism, family_plans
 
     assert isinstance(family_plans(), Plans)
-    assert isinstance(SokobanOrganism.plans, property)
+    assert isinstance(Organism.plans, property)
     assert set(PLANS.concepts) <= set(CONCEPTS)

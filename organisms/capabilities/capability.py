@@ -1,0 +1,92 @@
+"""What an organism may be able to do beside acting: got by ``organism[Capability]``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar, TypeVar
+
+from interp.errors import CapabilityError, InputError
+
+C = TypeVar("C")
+
+
+class Capability:
+    """Base of the capabilities of this package; those of other packages may be any class.
+
+    A family's record maps capabilities to functions of an organism that return an instance (see
+    `organisms.family.Family.capabilities`). ``organism[Plans]`` is the organism's instance,
+    ``Plans in organism`` says whether it has one.
+    """
+
+    of_family: ClassVar[bool] = False
+    """Whether it says the same of all organisms of a family, and can be asked without one."""
+
+
+class OfOrganism:
+    """Mixed into a capability that speaks of one organism, kept as `organism`."""
+
+    def __init__(self, organism: Any):
+        self.organism = organism
+
+
+class OfFamily:
+    """Mixed into a capability that needs no organism."""
+
+    def __init__(self, organism: Any = None):
+        pass
+
+
+def capability_name(capability: object) -> str:
+    """Return what a capability is called in messages."""
+    return capability.__name__ if isinstance(capability, type) else repr(capability)
+
+
+def has_capability(organism: Any, capability: type) -> bool:
+    """Say whether an organism has a capability: any object, also one that knows of none."""
+    try:
+        return capability in organism
+    except TypeError:
+        return False
+
+
+def capability_of(
+    organism: Any, capability: type[C], otherwise: Callable[[], C] | None = None
+) -> C:
+    """Return an organism's capability; of any object, also one that knows of none.
+
+    Parameters
+    ----------
+    organism
+        What satisfies `interp.contract.Organism`.
+    capability
+        The class.
+    otherwise
+        Called for what stands in its place where the organism lacks it; an error if left out.
+
+    Raises
+    ------
+    CapabilityError
+        If the organism lacks it; says which families have it.
+    """
+    if has_capability(organism, capability):
+        return organism[capability]
+    if otherwise is not None:
+        return otherwise()
+    raise missing(capability, str(getattr(organism, "name", organism)), _family_of(organism))
+
+
+def missing(capability: object, organism: str | None, family: str | None) -> CapabilityError:
+    """Return the error that names a capability, who lacks it, and who has it."""
+    from organisms.registry import families
+
+    if not isinstance(capability, type):
+        raise InputError(
+            f"A capability is asked for by its class (organism[Steering]), not {capability!r:.80}."
+        )
+    have = sorted(known.name for known in families() if capability in known.capabilities)
+    return CapabilityError(capability_name(capability), organism, family, have)
+
+
+def _family_of(organism: Any) -> str | None:
+    record = getattr(organism, "family", None)
+    return getattr(record, "name", None) or getattr(getattr(organism, "card", None), "family", None)
