@@ -12,6 +12,9 @@ MOVED = {
     "organisms.sokoban": "organisms.families.sokoban",
     "organisms.square_events": "organisms.boards.square_events",
     "organisms.steering_tasks": "organisms.capabilities.steering_tasks",
-    "organisms.world_state": "organisms.boards.world_state",
+    "organisms.task_choice": "organisms.boards.task_choice",
+    "organisms.task_files": "organisms.boards.task_files",
+    "organisms.gym_face": "organisms.boards.gym_face",
+    "organisms.world_state": "organisms.boards.world",
 }
 """Old name → new name."""

@@ -10,7 +10,7 @@ import numpy as np
 from interp.contract import Transition
 from interp.errors import InputError, UnknownNameError, check_integer
 from organisms.boards.directions import ACTION_NAMES, STEP_X, STEP_Y
-from organisms.boards.world_state import checked_state, copied_state
+from organisms.boards.world import BoardWorld
 from organisms.families.doors.dealing import Pool
 from organisms.families.doors.mazes import Maze, Mazes, pays
 from organisms.families.doors.objects import (
@@ -27,25 +27,6 @@ if TYPE_CHECKING:
     from interp.decisions.mdp import TabularMDP
 
 _KEY, _CHEST = int(Kind.KEY), int(Kind.CHEST)
-_STATE = (
-    "objects",
-    "position",
-    "held",
-    "taken",
-    "opened",
-    "first_kind",
-    "first_colour",
-    "object_step",
-    "corner_step",
-    "won",
-    "elapsed",
-    "limit",
-    "finished",
-    "_terminated",
-    "level_index",
-    "_episodes",
-    "_cursor",
-)
 
 
 class Rewards(NamedTuple):
@@ -57,7 +38,7 @@ class Rewards(NamedTuple):
     """Every step."""
 
 
-class MazeWorld:
+class MazeWorld(BoardWorld):
     r"""A batch of mazes of one game, walked side by side.
 
     ============ ===================================================================================
@@ -144,6 +125,26 @@ class MazeWorld:
     (1.0, True, 0)
     """
 
+    STATE = (
+        "objects",
+        "position",
+        "held",
+        "taken",
+        "opened",
+        "first_kind",
+        "first_colour",
+        "object_step",
+        "corner_step",
+        "won",
+        "elapsed",
+        "limit",
+        "finished",
+        "_terminated",
+        "level_index",
+        "_episodes",
+        "_cursor",
+    )
+
     def __init__(
         self,
         mazes: Mazes | Maze,
@@ -162,18 +163,9 @@ class MazeWorld:
         check_encoding(observation)
         if not isinstance(mazes, Mazes):
             raise InputError(f"A maze world is made of Mazes, not of a {type(mazes).__name__}.")
-        if len(mazes) == 0:
-            raise InputError("A world needs at least one maze.")
-        check_integer("max_steps", max_steps, 1)
+        n = self._set_rows(mazes, "maze", autoreset, n_envs, source)
+        self._set_limits(max_steps, min_steps)
         check_integer("seed", seed, 0)
-        if min_steps is not None and not 1 <= min_steps <= max_steps:
-            raise InputError(
-                f"Step limits need 1 <= min_steps <= max_steps; got {min_steps} and {max_steps}."
-            )
-        if not autoreset and (n_envs is not None or source is not None):
-            raise InputError("n_envs and source are for autoreset=True only.")
-        if n_envs is not None:
-            check_integer("n_envs", n_envs, 1)
         known = GAMES[mazes.game].objectives
         objective = known[0] if objective is None else objective
         if objective not in known:
@@ -181,16 +173,12 @@ class MazeWorld:
         self.mazes, self.game, self.objective = mazes, mazes.game, objective
         self.observation, self.observation_dims = observation, OBSERVATION_DIMS[observation]
         self.rewards = Rewards(*rewards)
-        self.max_steps = int(max_steps)
-        self.min_steps = self.max_steps if min_steps is None else int(min_steps)
         self.action_names, self.n_actions = ACTION_NAMES, len(ACTION_NAMES)
-        self.autoreset = autoreset
-        self._seed, self._source = int(seed), source
+        self._seed = int(seed)
         self._pays = pays(objective)
         self._needed = objective if autoreset else None
         self._pool = Pool.of(mazes, self.game, self._needed)
 
-        n = len(mazes) if n_envs is None else int(n_envs)
         self.walls: np.ndarray = np.ones((n, *mazes.walls.shape[1:]), bool)
         self.objects = np.zeros(self.walls.shape, np.uint8)
         self.position, self._corner = np.zeros((2, n, 2), np.int64)
@@ -201,9 +189,6 @@ class MazeWorld:
         self.won, self.finished, self._terminated = np.zeros((3, n), bool)
         self._episodes, self._cursor = np.zeros(n, np.int64), np.zeros(1, np.int64)
         self.reset()
-
-    def __len__(self) -> int:
-        return len(self.objects)
 
     @property
     def solved(self) -> np.ndarray:
@@ -248,18 +233,10 @@ class MazeWorld:
         InputError
             If an action does not exist. Nothing has moved then.
         """
-        action = np.asarray(action)
-        n = len(self)
-        if action.shape != (n,) or action.dtype.kind not in "iu":
-            raise InputError(
-                f"Actions are integers of shape ({n},); got {action.dtype} of {action.shape}."
-            )
+        action = self._checked_action(action)
         bad = np.flatnonzero((action < -1) | (action >= self.n_actions))
         if len(bad):
-            raise InputError(
-                f"Row {bad[0]} was given action {int(action[bad[0]])}; actions are "
-                f"{dict(enumerate(self.action_names))}, or -1 to leave a row as it is."
-            )
+            raise self._no_such_action(bad[0], action[bad[0]])
         if self._source is not None:
             self._refill()
         acting = (action >= 0) & ~self.finished
@@ -365,10 +342,6 @@ class MazeWorld:
             self.observation,
         )
 
-    def observe(self) -> np.ndarray:
-        """Copy the observations as they stand, dims ``(batch, *observation_dims)``, uint8."""
-        return self._view.copy()
-
     def mdp(self, row: int) -> TabularMDP:
         """Return the task of a row (its first maze), as states, actions and features.
 
@@ -378,23 +351,8 @@ class MazeWorld:
 
         return maze_mdp(self.mazes[row], objective=self.objective, horizon=self.max_steps)
 
-    def get_state(self) -> dict[str, np.ndarray]:
-        """Copy everything that changes, to be given back to `set_state`.
-
-        With a `source` of mazes, the mazes still to come are not part of it.
-        """
-        return copied_state(self, _STATE)
-
-    def set_state(self, state: dict[str, np.ndarray]) -> np.ndarray:
-        """Go back to a state that `get_state` of the same world gave; return its observations.
-
-        Raises
-        ------
-        InputError
-            If the state does not fit this world.
-        """
-        arrays = checked_state(self, _STATE, state)
-        index, place = arrays["level_index"], arrays["position"]
+    def _check_consistent(self, state: dict[str, np.ndarray]) -> None:
+        index, place = state["level_index"], state["position"]
         y, x = place[:, 0], place[:, 1]
         if index.min() < 0 or index.max() >= len(self._pool.walls):
             raise InputError("level_index of the state names mazes that this world does not have.")
@@ -402,12 +360,11 @@ class MazeWorld:
         inside = (y > 0) & (y < height - 1) & (x > 0) & (x < width - 1)
         if not inside.all() or self._pool.walls[index, y, x].any():
             raise InputError("The position of the state is in a wall.")
-        for name, array in arrays.items():
-            getattr(self, name)[...] = array
-        self.walls[...] = self._pool.walls[index]
-        self._corner[...] = self._pool.corner[index]
-        self._view = self._encode(slice(None))
-        return self._view.copy()
+
+    def _show(self) -> np.ndarray:
+        self.walls[...] = self._pool.walls[self.level_index]
+        self._corner[...] = self._pool.corner[self.level_index]
+        return self._encode(slice(None))
 
     def _refill(self) -> None:
         """Ask the source for more mazes while a step could need more than are left."""

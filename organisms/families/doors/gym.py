@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from organisms.boards.gym_face import TaskEnv, register_environment
 from organisms.families.doors.environment import MazeWorld, Rewards
 from organisms.families.doors.mazes import Maze, Mazes
 from organisms.families.doors.objects import Colour, Kind, encode
 from organisms.families.doors.text import text_of
-from organisms.gym_face import TaskEnv, register_environment
 
 ENVIRONMENT_ID = "mesascope/Doors-v0"
 """The id that `register` gives to gymnasium."""

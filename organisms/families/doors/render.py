@@ -9,6 +9,7 @@ import numpy as np
 
 from interp.errors import InputError
 from organisms.boards.directions import STEP_X, STEP_Y
+from organisms.boards.pictures import check_maps, draw_directions, draw_overlay, draw_way, frame
 from organisms.families.doors.mazes import Maze, Mazes
 from organisms.families.doors.objects import (
     AGENT_RGB,
@@ -132,12 +133,7 @@ def draw_maze(
     from interp.style import colours, subplots
 
     height, width = maze.walls.shape
-    for name, values, wanted in (
-        ("field", field, (height, width, 2)),
-        ("overlay", overlay, (height, width)),
-    ):
-        if values is not None and np.shape(values) != wanted:
-            raise InputError(f"{name} has shape {np.shape(values)}; the maze needs {wanted}.")
+    check_maps("maze", maze.walls.shape, field=field, overlay=overlay)
     if ax is None:
         _, ax = subplots(width=0.4 * width, height=0.4 * height)
     assert ax is not None
@@ -146,8 +142,7 @@ def draw_maze(
         patch = Rectangle((x - 0.5, y - 0.5), 1, 1, facecolor=_unit(face), edgecolor=_unit(face))
         ax.add_patch(patch)
     if overlay is not None:
-        values = np.ma.masked_invalid(np.asarray(overlay, float))
-        ax.imshow(values, cmap=cmap, alpha=0.7, zorder=1.5)
+        draw_overlay(ax, overlay, cmap)
     for y, x in np.argwhere(maze.objects > 0):
         _draw_object(ax, int(maze.objects[y, x]), int(y), int(x))
     ax.add_patch(
@@ -158,20 +153,16 @@ def draw_maze(
     if field is not None:
         ys, xs = np.nonzero(np.isfinite(field).all(axis=-1) & (np.abs(field).sum(axis=-1) > 1e-3))
         dy, dx = field[ys, xs].T
-        scale = {"angles": "xy", "scale_units": "xy", "scale": 1.3, "pivot": "mid"}
-        ax.quiver(xs, ys, dx, dy, color=colour, width=0.012, zorder=5, **scale)
+        draw_directions(ax, (ys, xs), (dy, dx), colour, 1.3)
     named = dict(trajectories or {})
     palette = colours(list(named), "layer")
     for number, (name, squares) in enumerate(named.items()):
         shift = 0.16 * (number - (len(named) - 1) / 2)  # side by side where ways are shared
-        _draw_way(ax, np.asarray(squares), palette[name], str(name), shift)
+        line = {"lw": 1.8, "alpha": 0.85, "label": str(name)}
+        draw_way(ax, squares, palette[name], dim="time", shift=shift, **line)
     if len(named) > 1:
         ax.legend(loc="upper center", bbox_to_anchor=(0.5, 0.0), frameon=False)
-    ax.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5), aspect="equal")
-    ax.set_axis_off()
-    if title is not None:
-        ax.set_title(title)
-    return ax
+    return frame(ax, height, width, title)
 
 
 def _draw_object(ax: Axes, code: int, y: int, x: int) -> None:
@@ -196,18 +187,6 @@ def _draw_object(ax: Axes, code: int, y: int, x: int) -> None:
     else:
         points = [(x - 0.36, y + 0.28), (x + 0.36, y + 0.28), (x + 0.36, y - 0.28)]
         ax.add_patch(Polygon(points, **look))
-
-
-def _draw_way(ax: Axes, squares: np.ndarray, colour: Any, name: str, shift: float) -> None:
-    if squares.ndim != 2 or squares.shape[1] != 2:
-        raise InputError(f"A trajectory has dims (time, 2); got shape {squares.shape}.")
-    squares = squares[(squares >= 0).all(axis=1)] + shift
-    ax.plot(squares[:, 1], squares[:, 0], color=colour, lw=1.8, alpha=0.85, zorder=6, label=name)
-    moved = np.flatnonzero(np.any(np.diff(squares, axis=0) != 0, axis=1))
-    if moved.size:
-        (y0, x0), (y1, x1) = squares[moved[-1]], squares[moved[-1] + 1]
-        arrow = {"arrowstyle": "->", "color": colour, "lw": 1.8}
-        ax.annotate("", xy=(x1, y1), xytext=(x0, y0), arrowprops=arrow, zorder=6)
 
 
 def _unit(rgb: Any) -> tuple[float, ...]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 
+from organisms.boards.task_choice import TaskSource, choose_tasks, endless
 from organisms.families.doors.distributions import DISTRIBUTIONS
 from organisms.families.doors.generator import generate
 from organisms.families.doors.mazes import Mazes
 from organisms.families.doors.text import parse_mazes, read_mazes
-from organisms.task_choice import TaskSource, choose_tasks, endless
 
 GENERATED = ("train", "test")
 

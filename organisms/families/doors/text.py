@@ -23,9 +23,9 @@ from pathlib import Path
 import numpy as np
 
 from interp.errors import LevelError
+from organisms.boards.task_files import read_task_text
 from organisms.families.doors.mazes import Maze, Mazes, check_maze
 from organisms.families.doors.objects import COLOUR_OF, GAMES, KIND_OF, N_CODES
-from organisms.task_files import read_task_text
 
 KIND_LETTERS = "DBGKTC"
 COLOUR_LETTERS = "rbgy"

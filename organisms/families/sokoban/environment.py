@@ -10,7 +10,7 @@ import numpy as np
 from interp.contract import Transition
 from interp.errors import InputError
 from organisms.boards.directions import ACTION_NAMES
-from organisms.boards.world_state import checked_state, copied_state
+from organisms.boards.world import BoardWorld
 from organisms.families.sokoban.kernels import begin_rows, count_off_target, step_rows
 from organisms.families.sokoban.levels import Level, Levels
 from organisms.families.sokoban.observations import (
@@ -40,21 +40,8 @@ RELEASED_REWARDS = Rewards(step=-0.1)
 BUSH_REWARDS = Rewards(step=-0.01)
 """Of Bush et al. (2025)."""
 
-WORLD_STATE = (
-    "tiles",
-    "player",
-    "level_index",
-    "boxes_off_target",
-    "elapsed",
-    "limit",
-    "finished",
-    "_episodes",
-    "_cursor",
-)
-"""The attributes that change as the world is stepped."""
 
-
-class SokobanWorld:
+class SokobanWorld(BoardWorld):
     r"""A batch of Sokoban levels, played side by side.
 
     The player moves up, down, left or right and pushes a box in its way if the square behind is
@@ -110,6 +97,18 @@ class SokobanWorld:
     (10.9, True)
     """
 
+    STATE = (
+        "tiles",
+        "player",
+        "level_index",
+        "boxes_off_target",
+        "elapsed",
+        "limit",
+        "finished",
+        "_episodes",
+        "_cursor",
+    )
+
     def __init__(
         self,
         levels: Levels | Level,
@@ -126,32 +125,19 @@ class SokobanWorld:
     ):
         levels = Levels.of([levels]) if isinstance(levels, Level) else levels
         check_encoding(observation)
-        if len(levels) == 0:
-            raise InputError("A world needs at least one level.")
-        if max_steps < 1 or not 1 <= (max_steps if min_steps is None else min_steps) <= max_steps:
-            raise InputError(
-                f"Step limits need 1 <= min_steps <= max_steps; got {min_steps} and {max_steps}."
-            )
-        if not autoreset and (n_envs is not None or source is not None):
-            raise InputError("n_envs and source are for autoreset=True only.")
-        if n_envs is not None and n_envs < 1:
-            raise InputError(f"n_envs is at least 1; got {n_envs}.")
+        n = self._set_rows(levels, "level", autoreset, n_envs, source)
+        self._set_limits(max_steps, min_steps)
         self.levels = levels
         self.observation = observation
         self.rewards = Rewards(*rewards)
-        self.max_steps = int(max_steps)
-        self.min_steps = self.max_steps if min_steps is None else int(min_steps)
         self.action_names = ("noop", *ACTION_NAMES) if noop else ACTION_NAMES
         self.n_actions = len(self.action_names)
         self.observation_dims = OBSERVATION_DIMS[observation]
-        self.autoreset = autoreset
         self.seed = np.uint64(seed % 2**64)
-        self._source = source
         self._noop = int(noop)
         self._planes = observation == "planes"
         self._reward_values = np.array(self.rewards, np.float64)
 
-        n = len(levels) if n_envs is None else int(n_envs)
         height, width = levels.tiles.shape[1:]
         self._pool = levels.tiles
         self.tiles = np.empty((n, height, width), np.uint8)
@@ -165,9 +151,6 @@ class SokobanWorld:
         self._cursor = np.zeros(1, np.int64)
         self._codes = PLANE_OF_TILE[:, None] if self._planes else PALETTE
         self.reset()
-
-    def __len__(self) -> int:
-        return len(self.tiles)
 
     @property
     def solved(self) -> np.ndarray:
@@ -205,7 +188,7 @@ class SokobanWorld:
             self.max_steps,
             self.seed,
         )
-        self._view = np.ascontiguousarray(encode(self.tiles, self.observation))
+        self._view = self._show()
         return self._view.copy()
 
     def step(self, action: np.ndarray) -> Transition:
@@ -227,12 +210,8 @@ class SokobanWorld:
         InputError
             If an action does not exist. Nothing has moved then.
         """
-        action = np.asarray(action)
-        n = len(self.tiles)
-        if action.shape != (n,) or action.dtype.kind not in "iu":
-            raise InputError(
-                f"Actions are integers of shape ({n},); got {action.dtype} of {action.shape}."
-            )
+        action = self._checked_action(action)
+        n = len(action)
         reward = np.empty(n, np.float32)
         terminated = np.empty(n, np.bool_)
         truncated = np.empty(n, np.bool_)
@@ -264,43 +243,11 @@ class SokobanWorld:
             self.seed,
         )
         if bad >= 0:
-            raise InputError(
-                f"Row {bad} was given action {int(action[bad])}; actions are "
-                f"{dict(enumerate(self.action_names))}, or -1 to leave a row as it is."
-            )
+            raise self._no_such_action(bad, action[bad])
         return Transition(self._view.copy(), reward, terminated, truncated)
 
-    def end_after_next(self, rows: np.ndarray) -> None:
-        """Make the next step of some rows, dims ``(batch,)``, bool, the last of their episodes."""
-        self.limit[rows] = self.elapsed[rows] + 1
-
-    def observe(self) -> np.ndarray:
-        """Copy the observations as they stand, dims ``(batch, *observation_dims)``, uint8."""
-        return self._view.copy()
-
-    def get_state(self) -> dict[str, np.ndarray]:
-        """Copy everything that changes, to be given back to `set_state`.
-
-        With a `source` of levels, the levels still to come are not part of it.
-        """
-        return copied_state(self, WORLD_STATE)
-
-    def set_state(self, state: dict[str, np.ndarray]) -> np.ndarray:
-        """Go back to a state that `get_state` gave, and return its observations.
-
-        The world must be as it was made: the same levels, limits and number of rows.
-
-        Raises
-        ------
-        InputError
-            If the state does not fit this world.
-        """
-        arrays = checked_state(self, WORLD_STATE, state)
-        self._check_consistent(arrays)
-        for name, array in arrays.items():
-            getattr(self, name)[...] = array
-        self._view = np.ascontiguousarray(encode(self.tiles, self.observation))
-        return self._view.copy()
+    def _show(self) -> np.ndarray:
+        return np.ascontiguousarray(encode(self.tiles, self.observation))
 
     def _check_consistent(self, state: dict[str, np.ndarray]) -> None:
         tiles = state["tiles"]

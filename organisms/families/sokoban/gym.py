@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from organisms.boards.gym_face import TaskEnv, register_environment
 from organisms.families.sokoban.environment import RELEASED_REWARDS, Rewards, SokobanWorld
 from organisms.families.sokoban.levels import Level, Levels
 from organisms.families.sokoban.render import picture, text
-from organisms.gym_face import TaskEnv, register_environment
 
 ENVIRONMENT_ID = "mesascope/Sokoban-v0"
 """The id that `register` gives to gymnasium."""

@@ -10,9 +10,9 @@ from typing import overload
 import numpy as np
 
 from interp.errors import InputError, LevelError
+from organisms.boards.task_files import read_task_text
 from organisms.families.sokoban.observations import Tile, check_tiles
 from organisms.families.sokoban.xsb import CHARACTERS, blocks, check_board, tiles_of
-from organisms.task_files import read_task_text
 
 _CHARACTER_OF = np.frombuffer(CHARACTERS.encode(), np.uint8)
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from interp.errors import InputError
 from organisms.boards.directions import ACTION_NAMES, STEP_X, STEP_Y
+from organisms.boards.pictures import check_maps, draw_directions, draw_overlay, draw_way, frame
 from organisms.families.sokoban.observations import PALETTE, Tile, check_tiles
 from organisms.families.sokoban.xsb import CHARACTERS
 
@@ -99,12 +100,7 @@ def draw_board(
 
     board = _board(tiles)
     height, width = board.shape
-    maps = {"arrows": arrows, "overlay": overlay}
-    for name, values in maps.items():
-        if values is not None and np.shape(values) != board.shape:
-            raise InputError(
-                f"{name} has shape {np.shape(values)}; the board is {height} by {width}."
-            )
+    check_maps("board", board.shape, arrows=arrows, overlay=overlay)
     if ax is None:
         _, ax = plt.subplots(figsize=(0.4 * width, 0.4 * height))
     for y, x in np.ndindex(height, width):
@@ -113,8 +109,7 @@ def draw_board(
         edge = face if tile == Tile.WALL else "#dedacf"
         ax.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, facecolor=face, edgecolor=edge, lw=0.5))
     if overlay is not None:
-        values = np.ma.masked_invalid(np.asarray(overlay, float))
-        ax.imshow(values, cmap=cmap, alpha=0.7, zorder=1.5)
+        draw_overlay(ax, overlay, cmap)
     for y, x in np.ndindex(height, width):
         tile = board[y, x]
         if tile in (Tile.TARGET, Tile.PLAYER_ON_TARGET, Tile.BOX_ON_TARGET):
@@ -138,39 +133,10 @@ def draw_board(
         directions = np.asarray(arrows)
         ys, xs = np.nonzero((directions >= 0) & (directions < len(ACTION_NAMES)))
         which = directions[ys, xs].astype(int)
-        ax.quiver(
-            xs,
-            ys,
-            STEP_X[which],
-            STEP_Y[which],
-            angles="xy",
-            scale_units="xy",
-            scale=1.6,
-            pivot="mid",
-            color=colour,
-            width=0.012,
-            zorder=5,
-        )
+        draw_directions(ax, (ys, xs), (STEP_Y[which], STEP_X[which]), colour, 1.6)
     if trajectory is not None:
-        _draw_trajectory(ax, np.asarray(trajectory), colour)
-    ax.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5), aspect="equal")
-    ax.set_axis_off()
-    if title is not None:
-        ax.set_title(title)
-    return ax
-
-
-def _draw_trajectory(ax: Axes, squares: np.ndarray, colour: str) -> None:
-    if squares.ndim != 2 or squares.shape[1] != 2:
-        raise InputError(f"A trajectory has dims (step, 2); got shape {squares.shape}.")
-    if len(squares) == 0:
-        return
-    ax.plot(squares[:, 1], squares[:, 0], color=colour, lw=1.5, alpha=0.8, zorder=6)
-    moved = np.flatnonzero(np.any(np.diff(squares, axis=0) != 0, axis=1))
-    if moved.size:
-        (y0, x0), (y1, x1) = squares[moved[-1]], squares[moved[-1] + 1]
-        arrow = {"arrowstyle": "->", "color": colour, "lw": 1.5}
-        ax.annotate("", xy=(x1, y1), xytext=(x0, y0), arrowprops=arrow, zorder=6)
+        draw_way(ax, trajectory, colour, lw=1.5, alpha=0.8)
+    return frame(ax, height, width, title)
 
 
 def _board(tiles: np.ndarray) -> np.ndarray:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 
+from organisms.boards.task_choice import TaskSource, choose_tasks, endless
 from organisms.families.sokoban import boxoban
 from organisms.families.sokoban.generator import generate
 from organisms.families.sokoban.levels import Levels, parse_levels, read_levels
-from organisms.task_choice import TaskSource, choose_tasks, endless
 
 GENERATED = ("train", "test")
 
