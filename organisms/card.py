@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from interp.errors import AssetError, CheckpointError, UnknownNameError, nearest
+from interp.files import write_atomically
 
 
 @dataclass(frozen=True)
@@ -166,7 +167,7 @@ class Card:
     def write(self, path: str | Path) -> None:
         """Write ``card.json``."""
         text = json.dumps(self.to_dict(), indent=2, ensure_ascii=False) + "\n"
-        Path(path).write_text(text, encoding="utf-8")
+        write_atomically(path, text)
 
     def __str__(self) -> str:
         lines = [f"{self.name} ({self.family})", self.summary]

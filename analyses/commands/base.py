@@ -62,7 +62,7 @@ def table(header: Sequence[str], rows: Iterable[Sequence[Any]], right: Iterable[
 
 def keep_result(dataset: Any, figure: Any, out: Path, name: str) -> None:
     """Write a result to a folder, its numbers (netCDF) and its figure, and print the figure's files."""
-    from analyses.study.study import write_netcdf
+    from interp.files import write_netcdf
     from interp.style import save
 
     out.mkdir(parents=True, exist_ok=True)

@@ -180,7 +180,7 @@ def _write(
     organism: Any,
     out: Path,
 ) -> Reproduction:
-    from analyses.study.study import write_netcdf
+    from interp.files import write_netcdf
     from interp.style import save
 
     pictures = save(entry.draw(dataset), out / entry.id, formats=("png", "pdf", "svg"))

@@ -32,8 +32,8 @@ from analyses.populations.population import (
 )
 from analyses.populations.population_traits import population_traits
 from analyses.study.report import Report
-from analyses.study.study import write_netcdf
 from interp.errors import InputError, UnknownNameError, check_integer
+from interp.files import write_netcdf
 
 STEERED = 2.0
 """How many times the goal's difference is added in the picture of a policy."""

@@ -22,6 +22,7 @@ from analyses.study.study_page import study_page, verdicts
 from analyses.study.study_steering import study_steering
 from analyses.thinking.thinking_time import plot_thinking_time, thinking_time
 from interp.errors import InputError, TooFewClassesError
+from interp.files import write_atomically, write_netcdf
 
 PACKAGES = ("mesascope", "torch", "transformer-lens", "numpy", "scikit-learn", "xarray", "zarr")
 
@@ -115,7 +116,7 @@ def study(
     said = verdicts(results, not_asked)
     about = {"split": split, "n_levels": n_levels, "seed": seed}
     record = {**organism.describe(), **about, "verdicts": said, "versions": _versions()}
-    (out / "study.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    write_atomically(out / "study.json", json.dumps(record, indent=2) + "\n")
     page = study_page(
         f"Does {organism.name} plan?",
         f"{n_levels} levels of {split!r}; every number with its control, its interval and its n.",
@@ -127,24 +128,6 @@ def study(
     )
     page.text(f"Made in {time.monotonic() - started:.0f} s on {os.cpu_count()} cores.")
     return page.write(out / "report.html")
-
-
-def write_netcdf(dataset: xr.Dataset, path: Path) -> None:
-    """Write a result so that ``xarray.load_dataset`` gives it back.
-
-    netCDF has no booleans and no nested attributes: booleans are stored as bytes that xarray turns
-    back, attributes that are neither text nor numbers as JSON.
-    """
-    tidy = dataset.copy()
-    for item in [tidy, *tidy.variables.values()]:
-        for key, value in item.attrs.items():
-            if not isinstance(value, str | int | float | np.number | np.ndarray) or isinstance(
-                value, bool
-            ):
-                item.attrs[key] = json.dumps(value)
-    partial = path.with_name(path.name + ".partial")
-    tidy.to_netcdf(partial, engine="netcdf4")
-    os.replace(partial, path)
 
 
 def _versions() -> dict[str, str]:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from interp.errors import AssetError, InterventionError, MesascopeError
+from interp.files import write_atomically
 from interp.interventions.address import Address
 from interp.interventions.conditions import Condition
 
@@ -162,23 +161,6 @@ def load_interventions(path: str | Path) -> list[Intervention]:
                 f"{type(error).__name__}: {error}"
             ) from error
     return items
-
-
-def write_atomically(path: Path, data: bytes) -> Path:
-    """Write a file such that it is there whole or not at all; return its path."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)  # mkstemp's files are for their owner alone
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-    return path
 
 
 def _plain(labels: Any) -> Any:

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from interp.errors import AssetError, InputError
+from interp.files import write_atomically
 
 _FORMAT = "mesascope subspace 1"
 
@@ -212,8 +213,6 @@ class Subspace:
             `path`.
         """
         from safetensors.torch import save as to_bytes
-
-        from interp.interventions.files import write_atomically
 
         # One key: safetensors writes several in any order.
         header = {"mesascope": json.dumps({"format": _FORMAT, "dim": self.dim})}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,6 +12,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from interp.errors import CheckpointError
+from interp.files import replacing
 
 EPISODES = "episodes/"
 
@@ -118,8 +118,6 @@ def find_weights(folder: str | Path) -> dict[int, Path]:
 
 
 def _write(tensors: dict[str, torch.Tensor], path: Path, metadata: Any = None) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
     whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    save_file(whole, partial, metadata=metadata)
-    os.replace(partial, path)
+    with replacing(path) as partial:
+        save_file(whole, partial, metadata=metadata)

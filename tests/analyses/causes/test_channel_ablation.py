@@ -10,9 +10,9 @@ import xarray as xr
 
 from analyses.causes.channel_ablation import SETS, channel_ablation, plot_channel_ablation
 from analyses.causes.memory import Memory, _Between, _donors, ablated_run, clean_run
-from analyses.study.study import write_netcdf
 from interp.contract import NetworkOutput, Transition
 from interp.errors import InputError, UnknownNameError
+from interp.files import write_netcdf
 from interp.network.hooks import HookedNetwork, SitePoint
 from organisms.networks.drc import DRC, ConvConfig, DRCConfig
 

@@ -7,7 +7,7 @@ import xarray as xr
 from analyses.plans.decoded_plans import DecodedPlans
 from analyses.plans.path_orders import ORDERS, decoded_since, pairs_in_order
 from analyses.plans.plan_growth import plan_growth, plot_plan_growth
-from analyses.study.study import write_netcdf
+from interp.files import write_netcdf
 from tests.analyses.plans.plan_toys import WAY, WIDTH, RowPlans, replayed, way_run
 
 OPTIONS: dict[str, Any] = {

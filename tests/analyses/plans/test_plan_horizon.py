@@ -6,9 +6,9 @@ import xarray as xr
 
 from analyses.plans.horizon_scores import Ahead, area, scan, shift_map, since_last
 from analyses.plans.plan_horizon import path_channels, plan_horizon, plot_plan_horizon
-from analyses.study.study import write_netcdf
 from interp.concepts import Concept
 from interp.errors import InputError, UnknownNameError
+from interp.files import write_netcdf
 
 SIDE, STEPS, CHANNELS = 6, 14, 5
 CLASSES = ("never", "left", "right")

@@ -5,8 +5,8 @@ import pytest
 import xarray as xr
 
 from analyses.plans.plan_validity import plan_validity, plot_plan_validity
-from analyses.study.study import write_netcdf
 from interp.errors import InputError
+from interp.files import write_netcdf
 from tests.analyses.plans.plan_toys import (
     N_POINTS,
     THINKING,

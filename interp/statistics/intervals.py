@@ -1,21 +1,14 @@
-"""How sure: bootstrap over episodes, permutation tests, multiple-testing corrections.
-
-Everything resamples *units* along the first axis: whole episodes (or levels), never steps, since
-the steps of an episode are not independent. The intervals are percentile intervals (Efron &
-Tibshirani 1993, section 13.3); with fewer than about 20 units they are somewhat too narrow.
-"""
+"""Intervals: bootstrap over units, and of proportions."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from interp.errors import InputError
-
-Alternative = Literal["two-sided", "greater", "less"]
 
 
 class Interval(NamedTuple):
@@ -26,13 +19,6 @@ class Interval(NamedTuple):
     high: np.ndarray
 
 
-class PermutationResult(NamedTuple):
-    """A test's statistic and p-value."""
-
-    statistic: float
-    p_value: float
-
-
 def _check(confidence: float, n_resamples: int) -> None:
     if not 0 < confidence < 1:
         raise InputError(f"confidence must lie between 0 and 1, not {confidence!r}.")
@@ -40,7 +26,8 @@ def _check(confidence: float, n_resamples: int) -> None:
         raise InputError(f"The number of resamples must be at least 1, not {n_resamples!r}.")
 
 
-def _finite(name: str, values: ArrayLike) -> np.ndarray:
+def finite_units(name: str, values: ArrayLike) -> np.ndarray:
+    """Return values as float64, or raise `InputError` where there are none, or one is not finite."""
     array = np.asarray(values, dtype=np.float64)
     if array.ndim == 0 or len(array) == 0:
         raise InputError(f"{name} needs at least one unit along its first axis.")
@@ -139,7 +126,7 @@ def bootstrap_interval(
     >>> float(result.estimate), bool(result.low < 0.75 <= result.high)
     (0.75, True)
     """
-    values = _finite("values", values)
+    values = finite_units("values", values)
     _check(confidence, n_resamples)
     if statistic is None:
         ones = np.ones(values.shape[:1])
@@ -173,7 +160,7 @@ def ratio_interval(
     >>> float(ratio_interval([1, 3], [2, 4]).estimate)
     0.6666666666666666
     """
-    top, bottom = _finite("numerator", numerator), _finite("denominator", denominator)
+    top, bottom = finite_units("numerator", numerator), finite_units("denominator", denominator)
     if len(top) != len(bottom):
         raise InputError(f"numerator has {len(top)} units, denominator {len(bottom)}.")
     bottom = bottom.reshape(bottom.shape + (1,) * (top.ndim - bottom.ndim))
@@ -211,7 +198,7 @@ def paired_difference_interval(
     >>> tuple(map(float, paired_difference_interval([3, 4, 5], [1, 2, 3])))
     (2.0, 2.0, 2.0)
     """
-    a, b = _finite("a", a), _finite("b", b)
+    a, b = finite_units("a", a), finite_units("b", b)
     if a.shape != b.shape:
         raise InputError(f"Paired values must have one shape; a has {a.shape}, b {b.shape}.")
     return bootstrap_interval(a - b, None, n_resamples, confidence, rng)
@@ -236,153 +223,6 @@ def selectivity(
         control's.
     """
     return paired_difference_interval(scores, control_scores, n_resamples, confidence, rng)
-
-
-def _p_value(observed: float, null: np.ndarray, alternative: Alternative, exact: bool) -> float:
-    # Rounding must not make a relabelling that equals the data count as smaller.
-    slack = 1e-12 * max(1.0, abs(observed))
-    if alternative == "two-sided":
-        extreme = np.count_nonzero(np.abs(null) >= abs(observed) - slack)
-    elif alternative == "greater":
-        extreme = np.count_nonzero(null >= observed - slack)
-    elif alternative == "less":
-        extreme = np.count_nonzero(null <= observed + slack)
-    else:
-        raise InputError(
-            f"alternative must be 'two-sided', 'greater' or 'less', not {alternative!r}."
-        )
-    # Sampled relabellings: the data themselves count as one (Phipson & Smyth 2010).
-    return float(extreme / len(null) if exact else (extreme + 1) / (len(null) + 1))
-
-
-def sign_flip_test(
-    differences: ArrayLike,
-    n_permutations: int = 10_000,
-    alternative: Alternative = "two-sided",
-    rng: np.random.Generator | int = 0,
-) -> PermutationResult:
-    """Paired permutation test that the mean difference is zero.
-
-    Under the null each unit's difference is as likely to have the other sign. All sign patterns
-    are enumerated where there are at most `n_permutations` of them.
-
-    Examples
-    --------
-    >>> sign_flip_test([1, 1, 1])
-    PermutationResult(statistic=1.0, p_value=0.25)
-    """
-    d = _finite("differences", differences)
-    if d.ndim != 1:
-        raise InputError(f"differences must be one number per unit, not of shape {d.shape}.")
-    n = len(d)
-    exact = n < 31 and 2**n <= n_permutations
-    if exact:
-        signs = 1.0 - 2.0 * ((np.arange(2**n)[:, None] >> np.arange(n)) & 1)
-    else:
-        rng = np.random.default_rng(rng)
-        signs = 1.0 - 2.0 * rng.integers(2, size=(n_permutations, n), dtype=np.int8)
-    observed = float(d.mean())
-    return PermutationResult(observed, _p_value(observed, signs @ d / n, alternative, exact))
-
-
-def sign_test(differences: ArrayLike) -> np.ndarray:
-    """Exact one-sided sign test that positive differences are no likelier than negative ones.
-
-    For outcomes that are yes or no it is McNemar's exact test.
-
-    Parameters
-    ----------
-    differences
-        (unit, ...) float; zeros say nothing and are left out.
-
-    Returns
-    -------
-    ndarray
-        p-values (...); 1 where all differences are zero.
-
-    Examples
-    --------
-    >>> float(sign_test([1, 1, 1, 0, 0]))
-    0.125
-    """
-    from scipy.stats import binom
-
-    d = _finite("differences", differences)
-    up, down = (d > 0).sum(axis=0), (d < 0).sum(axis=0)
-    return np.asarray(binom.sf(up - 1, up + down, 0.5))
-
-
-def permutation_test(
-    a: ArrayLike,
-    b: ArrayLike,
-    n_permutations: int = 10_000,
-    alternative: Alternative = "two-sided",
-    rng: np.random.Generator | int = 0,
-) -> PermutationResult:
-    """Two-sample permutation test of ``mean(a) - mean(b)``, for units that are not paired.
-
-    Examples
-    --------
-    >>> permutation_test([3.0, 4.0], [1.0, 2.0]).p_value
-    0.3333333333333333
-    """
-    from itertools import combinations
-    from math import comb
-
-    a, b = _finite("a", a), _finite("b", b)
-    if a.ndim != 1 or b.ndim != 1:
-        raise InputError("Both samples must be one number per unit.")
-    pooled, n = np.concatenate([a, b]), len(a)
-    exact = comb(len(pooled), n) <= n_permutations
-    if exact:
-        sums = np.array(
-            [pooled[list(chosen)].sum() for chosen in combinations(range(len(pooled)), n)]
-        )
-    else:
-        rng = np.random.default_rng(rng)
-        sums = np.array([rng.permutation(pooled)[:n].sum() for _ in range(n_permutations)])
-    null = sums / n - (pooled.sum() - sums) / len(b)
-    observed = float(a.mean() - b.mean())
-    return PermutationResult(observed, _p_value(observed, null, alternative, exact))
-
-
-def _p_values(p_values: ArrayLike) -> np.ndarray:
-    p = np.asarray(p_values, dtype=np.float64)
-    if p.size == 0 or not ((p >= 0) & (p <= 1)).all():
-        raise InputError("p-values must lie between 0 and 1, and there must be at least one.")
-    return p
-
-
-def holm(p_values: ArrayLike) -> np.ndarray:
-    """Holm's (1979) adjusted p-values: controls the chance of any false rejection.
-
-    Examples
-    --------
-    >>> holm([0.01, 0.04, 0.03]).round(3).tolist()
-    [0.03, 0.06, 0.06]
-    """
-    p = _p_values(p_values)
-    order = np.argsort(p, axis=None)
-    steps = p.ravel()[order] * np.arange(p.size, 0, -1)
-    adjusted = np.empty(p.size)
-    adjusted[order] = np.minimum(np.maximum.accumulate(steps), 1.0)
-    return adjusted.reshape(p.shape)
-
-
-def benjamini_hochberg(p_values: ArrayLike) -> np.ndarray:
-    """Benjamini & Hochberg's (1995) adjusted p-values: controls the false discovery rate.
-
-    Examples
-    --------
-    >>> benjamini_hochberg([0.01, 0.04, 0.03]).round(3).tolist()
-    [0.03, 0.04, 0.04]
-    """
-    p = _p_values(p_values)
-    order = np.argsort(p, axis=None)[::-1]
-    steps = p.ravel()[order] * p.size / np.arange(p.size, 0, -1)
-    adjusted = np.empty(p.size)
-    adjusted[order] = np.minimum(np.minimum.accumulate(steps), 1.0)
-    return adjusted.reshape(p.shape)
 
 
 def wilson_interval(successes: ArrayLike, n: ArrayLike, confidence: float = 0.95) -> Interval:
