@@ -24,9 +24,9 @@ def reading_counts(
     Parameters
     ----------
     run
-        With `site`, dims ``episode, step[, tick]``, one of channels, ``y, x``.
+        With `site`, dims ``episode, step[, tick]``, those of the labels' places, and others.
     labels
-        ``(episode, step, y, x)``, −1 = leave out.
+        ``(episode, step, *places)``: classes, −1 = leave out; or numbers, NaN = leave out.
     probes
         For each step the result of `interp.probes.fit_probes` to read it with: the probes of its
         ticks, or of a single tick, which then reads all of them.
@@ -38,37 +38,73 @@ def reading_counts(
     Returns
     -------
     ndarray
-        (episode, step × tick, 3, class): squares read right, squares of the class, squares read as
-        the class.
+        Of classes (episode, step × tick, 3, class): places read right, places of the class, places
+        read as the class. Of numbers (episode, step × tick, 6): the sums that
+        `interp.probes.metrics.regression_scores` takes.
     """
-    from interp.probes.decode import decode
+    from interp.probes.features import Features, apply_linear
 
-    n_ticks = run.sizes.get("tick", 1)
-    n_classes = next(iter(probes.values())).sizes["class"]
-    out = np.zeros((len(episodes), len(probes), n_ticks, 3, n_classes))
+    labels = labels.transpose("episode", "step", ...)
+    places = {str(dim): labels.sizes[dim] for dim in labels.dims[2:]}
+    features = Features.of(run[site], site, places)
+    steps = [int(step) for step in run["step"].values]
+    number = "r2" in next(iter(probes.values()))
+    n_classes = 1 if number else next(iter(probes.values())).sizes["class"]
+    tail = (6,) if number else (3, n_classes)
+    # Sums of squares about a value near the mean keep their digits.
+    shift = float(labels.mean()) if number else 0.0
+    n_ticks = run.sizes.get("tick", 1)  # a site without ticks says the same at each
+    out = np.zeros((len(episodes), len(probes), n_ticks, *tail))
     for i, (step, fitted) in enumerate(probes.items()):
-        mine = fitted.sel(source=player, site=site)
-        there = np.flatnonzero(mine.intercept.notnull().all("class"))
-        truth = labels.sel(step=step).transpose("episode", "y", "x")
+        weights = _weights(fitted.sel(source=player, site=site), features.n_channels)
+        truth = labels.sel(step=step).values.reshape(labels.sizes["episode"], -1)
         for start in range(0, len(episodes), BLOCK):
             block = slice(start, start + BLOCK)
-            values = run[site].sel(step=step).isel(episode=episodes[block]).load()
-            label = truth.isel(episode=episodes[block]).values
+            label = truth[episodes[block]] - shift if number else truth[episodes[block]]
+            there = (np.isfinite(label) if number else label >= 0).any(axis=1)
+            if not there.any():
+                continue
+            used = np.zeros((len(label), len(steps)), bool)
+            used[there, steps.index(step)] = True
+            rows = features.read(episodes[block], used)
             for tick in range(n_ticks):
-                probe = mine.isel(tick=there[min(tick, len(there) - 1)])
-                now = values.isel(tick=tick) if "tick" in values.dims else values
-                [channel] = set(now.dims) - {"episode", "y", "x"}
-                weights = probe.coef.isel(channel=slice(now.sizes[channel]))
-                read = decode(now.rename({channel: "channel"}), weights, probe.intercept)
-                out[block, i, tick] = _counts(read.values, label, n_classes)
-    return out.reshape(len(episodes), -1, 3, n_classes)
+                coef, intercept = weights[min(tick, len(weights) - 1)]
+                now = rows[:, min(tick, features.n_ticks - 1)]
+                outputs = apply_linear(now, coef, intercept - shift)
+                found = (_sums if number else _counts)(outputs, label[there])
+                out[np.flatnonzero(there) + start, i, tick] = found
+    return out.reshape(len(episodes), -1, *tail)
 
 
-def _counts(read: np.ndarray, label: np.ndarray, n_classes: int) -> np.ndarray:
-    """Return (episode, 3, class) of maps (episode, y, x)."""
+def _weights(fitted: xr.Dataset, n_channels: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Return (output, channel, ky, kx) and (output,) of the probes of every tick that has one."""
+    coef, intercept = fitted["coef"], fitted["intercept"]
+    if "class" not in coef.dims:
+        coef, intercept = coef.expand_dims("class"), intercept.expand_dims("class")
+    if "feature" in coef.dims:
+        coef = coef.rename(feature="channel")
+    if "ky" not in coef.dims:
+        coef = coef.expand_dims(ky=1, kx=1)
+    coef = coef.transpose("tick", "class", "channel", "ky", "kx").values[:, :, :n_channels]
+    intercept = intercept.transpose("tick", "class").values
+    return [(coef[t], intercept[t]) for t in np.flatnonzero(np.isfinite(intercept).all(axis=1))]
+
+
+def _counts(outputs: np.ndarray, label: np.ndarray) -> np.ndarray:
+    """Return (episode, 3, class) of outputs (episode, class, place) and labels (episode, place)."""
+    read, n_classes = outputs.argmax(axis=1), outputs.shape[1]
     out = np.empty((len(read), 3, n_classes))
     for c in range(n_classes):
         is_label, is_read = label == c, (read == c) & (label >= 0)
-        for k, squares in enumerate((is_label & is_read, is_label, is_read)):
-            out[:, k, c] = squares.sum(axis=(1, 2))
+        for k, places in enumerate((is_label & is_read, is_label, is_read)):
+            out[:, k, c] = places.sum(axis=1)
     return out
+
+
+def _sums(outputs: np.ndarray, label: np.ndarray) -> np.ndarray:
+    """Return (episode, 6) sums for `interp.probes.metrics.regression_scores`."""
+    from interp.probes.metrics import regression_sums
+
+    episode, place = np.nonzero(np.isfinite(label))
+    read = outputs[:, 0]
+    return regression_sums(episode, label[episode, place], read[episode, place], len(label))

@@ -66,13 +66,17 @@ def labels_of(concept: Concept, run: xr.Dataset) -> tuple[xr.DataArray, Concept]
     left out (−1), since no probe could learn them from one half of the episodes and be scored on
     the other.
 
+    Labels that are numbers are returned as they are.
+
     Raises
     ------
     TooFewClassesError
-        If fewer than two classes are left.
+        If fewer than two classes are left, or numbers do not differ.
     """
     labels = concept(run)
     if concept.classes is None:
+        if labels.dtype.kind == "f":
+            _check_numbers(concept, labels, run)
         return labels, concept
     values = labels.values.reshape(labels.sizes["episode"], -1)
     least = max(2, min(10, len(values) // 10))
@@ -91,6 +95,20 @@ def labels_of(concept: Concept, run: xr.Dataset) -> tuple[xr.DataArray, Concept]
     return labels.copy(data=new[labels.values]), dataclasses.replace(
         concept, classes=classes, negative=negative
     )
+
+
+def _check_numbers(concept: Concept, labels: xr.DataArray, run: xr.Dataset) -> None:
+    """Raise unless labels that are numbers differ within a run's episodes."""
+    values = labels.transpose("episode", "step", ...).values
+    if "step" in run.coords and "length" in run:
+        values = values[run["step"].values < run["length"].values[:, None]]
+    values = values[np.isfinite(values)]
+    if not len(values) or values.min() == values.max():
+        said = f"always {values[0]:g}" if len(values) else "nowhere defined"
+        raise TooFewClassesError(
+            f"{concept.name!r} is {said} in the {run.sizes['episode']} episodes: there is nothing to "
+            "predict."
+        )
 
 
 def left_out(concepts: Iterable[tuple[Concept, Concept]]) -> str:
@@ -190,7 +208,7 @@ def recorded(
             if tasks is None:
                 raise InputError("An organism needs tasks to act on; a store has its own.")
             organism = source
-            chosen = organism.state_sites if sites is None else sites
+            chosen = getattr(organism, "state_sites", None) if sites is None else sites
             path = where / "run.zarr"
             record(
                 organism,
@@ -217,9 +235,10 @@ def recorded(
             control = None
             if organism is None:
                 organism = _same_organism(run)
-            if organism is not None and isinstance(path, str | os.PathLike):
+            if hasattr(organism, "untrained") and isinstance(path, str | os.PathLike):
                 control = where / "untrained.zarr"
                 recorded_sites = [site for site in organism.sites if site in run.data_vars]
+                assert organism is not None
                 fresh = organism.untrained(seed)
                 record_replay(
                     fresh, path, control, sites=_beside(recorded_sites, run), progress=progress
@@ -228,8 +247,8 @@ def recorded(
             if control is None:
                 warnings.warn(
                     "No untrained control: the run is not a store of an organism that can be loaded "
-                    "by its name. Record one with interp.record_replay and pass it as `untrained`, "
-                    "or pass None to go without.",
+                    "by its name, or the organism has no untrained(seed). Record one with "
+                    "interp.record_replay and pass it as `untrained`, or pass None to go without.",
                     stacklevel=4,
                 )
         elif isinstance(untrained, str | os.PathLike):
@@ -260,7 +279,10 @@ def _concepts(organism: Any, run: xr.Dataset) -> Mapping[str, Concept]:
         return {}
     from organisms.registry import family_concepts
 
-    return family_concepts(family)
+    try:
+        return family_concepts(family)
+    except UnknownNameError:  # somebody's own organism: concepts are given, not named
+        return {}
 
 
 def _same_organism(run: xr.Dataset) -> Any:

@@ -34,3 +34,21 @@ def main_scores(dataset: xr.Dataset) -> xr.DataArray:
         number = dataset["r2"].notnull().any(other).values
     names = np.where(number, "r2", "macro_f1")
     return xr.DataArray(names, {"concept": dataset["concept"].values}, ("concept",))
+
+
+def with_all_scores(results: list[xr.Dataset]) -> list[xr.Dataset]:
+    """Give every result the variables of all, NaN where it has none: classes have no R²."""
+    like = {name: result[name] for result in results for name in result.data_vars}
+    out = []
+    for result in results:
+        absent = {name: v for name, v in like.items() if name not in result}
+        out.append(result.assign({name: _nothing_like(v, result) for name, v in absent.items()}))
+    return [result[list(like)] for result in out]
+
+
+def _nothing_like(variable: xr.DataArray, result: xr.Dataset) -> xr.DataArray:
+    """Return NaNs with a variable's dims, along a result's own coordinates where it has them."""
+    sizes = {d: result.sizes.get(d, n) for d, n in variable.sizes.items()}
+    coords = {d: result.coords.get(d, variable.coords.get(d)) for d in sizes}
+    known = {d: c.values for d, c in coords.items() if c is not None}
+    return xr.DataArray(np.full([*sizes.values()], np.nan), known, [*sizes], attrs=variable.attrs)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
+from analyses.plans.concept_scores import SCORE_WORDS, main_scores, words_of
 from analyses.plans.plan_probes import best_cells, plan_probes
 from analyses.thinking.thinking_comparison import different_names
 
@@ -61,7 +62,9 @@ def compare_plans(
         ==========================================  ==================================================
         variable                                    dims
         ==========================================  ==================================================
-        score                                       organism, concept: macro-F1 of the best cell
+        score                                       organism, concept: macro-F1 (R² of a number) of
+                                                    the best cell
+        score_metric                                concept
         margin, margin_low, margin_high             organism, concept: over the best control, paired
         p_holm                                      organism, concept: of that cell, corrected over
                                                     the organism's sites and ticks
@@ -135,7 +138,10 @@ def compare_plans(
         },
     )
     dataset.found.attrs = dict(results[0].found.attrs)
-    dataset.score.attrs["definition"] = "macro-F1 over all classes, held-out levels"
+    metrics = main_scores(results[0])
+    dataset["score_metric"] = ("concept", metrics.values)
+    words = dict.fromkeys(SCORE_WORDS[str(metric)] for metric in metrics.values)
+    dataset.score.attrs["definition"] = f"{' or '.join(words)}, held-out levels"
     return dataset
 
 
@@ -174,7 +180,8 @@ def plot_compare_plans(dataset: xr.Dataset) -> Figure:
                 )
             ax.axvline(0, color="0.6", linewidth=0.8, zorder=0)
             ax.set_title(f"{letter}   {concept.replace('_', ' ')}", loc="left")
-            ax.set_xlabel("macro-F1 above the best control")
+            score = words_of(str(main_scores(dataset).sel(concept=concept).item()))
+            ax.set_xlabel(f"{score} above the best control")
             ax.set_yticks(places, names)
             ax.set_ylim(-0.5, len(names) - 0.5)
         legend_outside(figure, axes, loc="outside lower center", ncols=2)

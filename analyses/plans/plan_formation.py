@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
 
+from analyses.plans.concept_scores import SCORE_WORDS, main_scores, with_all_scores
 from analyses.plans.decoded_plans import at_last_tick, check_thinking, deliberation
 from analyses.plans.plan_probes import PLAN_CONCEPTS
 from analyses.reading import reading_counts
 from analyses.recordings import concept_list, concept_name, labels_of, left_out, recorded
 from analyses.verdict import add_verdict
-from interp.errors import InputError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -64,13 +66,13 @@ def plan_formation(
     tasks
         For an organism.
     concepts
-        Names among ``organism.concepts``, or concepts of your own, with one label per square;
-        default the plan concepts.
+        Names among ``organism.concepts``, or concepts of your own, classes or numbers; default the
+        plan concepts.
     thinking_steps
         For an organism.
     sites
         Names or globs. Default: the organism's recurrent state, or all recorded sites that have
-        squares.
+        the concept's places.
     receptive_field
         Of the probes.
     test_fraction
@@ -89,12 +91,15 @@ def plan_formation(
         variable                             dims
         ===================================  ======================================================
         macro_f1, f1_far, _low, _high        concept, source, site, deliberation
-        growth, growth_low, growth_high      concept, source, site: macro-F1 at the last tick of
+        r2, correlation, _low, _high         the same, of concepts that are numbers
+        score_metric                         concept: macro_f1, or r2 of a number
+        growth, growth_low, growth_high      concept, source, site: that score at the last tick of
                                              step 0 minus that at the very first tick, paired
         excess, excess_low, excess_high      concept, site: the trained network's growth minus the
                                              untrained one's (its own, where there is none)
         refitted_f1, refitted_growth,        as macro_f1, growth, excess: probes refitted at every
         refitted_excess, _low, _high         tick; NaN if the training levels lack a class
+        refitted_r2, _low, _high             in place of refitted_f1, of numbers
         p_value, p_holm                      concept, site; one-sided, of excess ≤ 0 or
                                              refitted_excess ≤ 0
         found                                concept: both > 0 at some site, Holm-corrected
@@ -119,9 +124,6 @@ def plan_formation(
     ----------
     Bush et al. 2025 (arXiv 2504.01871), Sec. 5 and Fig. 6.
     """
-    from interp.probes import fit_probes
-    from interp.probes.features import choose_sites
-
     concepts = concept_list(PLAN_CONCEPTS if concepts is None else concepts)
     names = [concept_name(concept) for concept in concepts]
     with recorded(
@@ -139,81 +141,21 @@ def plan_formation(
         players = {"trained": run}
         if recording.untrained is not None:
             players["untrained"] = recording.untrained
-        chosen = choose_sites(run, sites, True)
-        early = {player: _before_acting(data, chosen) for player, data in players.items()}
         results, asked = [], []
+        how = _How(receptive_field, test_fraction, seed, n_bootstrap, confidence, progress, options)
         for given in concepts:
             whole = recording.concept(given)
             labels, concept = labels_of(whole, run)
             asked.append((whole, concept))
-            if concept.classes is None or not {"y", "x"} <= set(labels.dims):
-                raise InputError(f"{concept.name!r} does not label squares with classes.")
-            shared: dict[str, Any] = {
-                "classes": concept.classes,
-                "negative": concept.negative,
-                "receptive_field": receptive_field,
-                "controls": (),
-                "n_bootstrap": 0,
-                "seed": seed,
-                "progress": progress,
-                **options,
-            }
-            control = recording.untrained
-            probes = fit_probes(
-                at_last_tick(run),
-                labels,
-                chosen,
-                steps=slice(0, None),
-                test_fraction=test_fraction,
-                untrained=None if control is None else at_last_tick(control),
-                **shared,
-            )
-            split = (probes.train_group.values, probes.test_group.values)
-            early_labels = labels.sel(step=slice(None, 0))
-            in_train = np.isin(run.level_id.values, probes.train_group.values)
-            seen = np.unique(labels.sel(step=0).values[in_train])
-            refitted: dict[int, xr.Dataset] = {}
-            if set(range(len(concept.classes))) <= set(seen.tolist()):
-                refitted = {
-                    int(s): fit_probes(
-                        early["trained"],
-                        early_labels,
-                        chosen,
-                        steps=[s],
-                        split=split,
-                        untrained=early.get("untrained"),
-                        **shared,
-                    )
-                    for s in _thinking(run)
-                }
-            test = np.flatnonzero(np.isin(run.level_id.values, probes.test_group.values))
-            groups = run.level_id.values[test]
-            scores = []
-            for of_step in (dict.fromkeys(_thinking(run), probes), refitted):
-                if not of_step:
-                    continue
-                counts = {
-                    (player, site): reading_counts(data, early_labels, of_step, player, site, test)
-                    for player, data in early.items()
-                    for site in chosen
-                }
-                scores.append(
-                    _score(
-                        counts,
-                        list(players),
-                        chosen,
-                        concept,
-                        groups,
-                        n_bootstrap,
-                        confidence,
-                        seed,
-                    )
-                )
-            results.append(_with_refitted(*scores))
+            results.append(_formation_of(players, labels, concept, sites, how))
         step, tick = deliberation(run)
     dataset = xr.concat(
-        results, xr.DataArray(names, dims="concept"), combine_attrs="drop_conflicts"
+        with_all_scores(results),
+        xr.DataArray(names, dims="concept"),
+        combine_attrs="drop_conflicts",
+        join="outer",
     )
+    dataset["score_metric"] = main_scores(dataset)
     dataset = dataset.assign_coords(
         concept=names,
         deliberation=np.arange(len(step)),
@@ -236,6 +178,88 @@ def plan_formation(
     return add_verdict(dataset, "excess", ("site",), dataset.n_levels, and_also=both)
 
 
+@dataclass(frozen=True)
+class _How:
+    """How the probes of every concept are fitted and scored."""
+
+    receptive_field: int
+    test_fraction: float
+    seed: int
+    n_bootstrap: int
+    confidence: float
+    progress: bool
+    options: Mapping[str, Any]
+
+
+def _formation_of(
+    players: dict[str, xr.Dataset], labels: xr.DataArray, concept: Concept, sites: Any, how: _How
+) -> xr.Dataset:
+    """Return the curves of one concept at all sites, of probes fitted once and of refitted ones."""
+    from interp.probes import fit_probes
+    from interp.probes.features import choose_sites
+
+    run, control = players["trained"], players.get("untrained")
+    chosen = choose_sites(run, sites, [str(dim) for dim in labels.dims[2:]])
+    shared: dict[str, Any] = {
+        "classes": concept.classes,
+        "negative": concept.negative,
+        "receptive_field": how.receptive_field,
+        "controls": (),
+        "n_bootstrap": 0,
+        "seed": how.seed,
+        "progress": how.progress,
+        **how.options,
+    }
+    probes = fit_probes(
+        at_last_tick(run),
+        labels,
+        chosen,
+        steps=slice(0, None),
+        test_fraction=how.test_fraction,
+        untrained=None if control is None else at_last_tick(control),
+        **shared,
+    )
+    early = {player: _before_acting(data, chosen) for player, data in players.items()}
+    before = labels.sel(step=slice(None, 0))
+    in_train = np.isin(run.level_id.values, probes.train_group.values)
+    refitted: dict[int, xr.Dataset] = {}
+    if _enough(labels.sel(step=0).values[in_train], concept):
+        split = (probes.train_group.values, probes.test_group.values)
+        refitted = {
+            step: fit_probes(
+                early["trained"],
+                before,
+                chosen,
+                steps=[step],
+                split=split,
+                untrained=early.get("untrained"),
+                **shared,
+            )
+            for step in _thinking(run)
+        }
+    test = np.flatnonzero(np.isin(run.level_id.values, probes.test_group.values))
+    scores = []
+    for of_step in (dict.fromkeys(_thinking(run), probes), refitted):
+        if not of_step:
+            continue
+        counts = {
+            (player, site): reading_counts(data, before, of_step, player, site, test)
+            for player, data in early.items()
+            for site in chosen
+        }
+        groups = run.level_id.values[test]
+        scores.append(_score(counts, list(players), chosen, concept, groups, how))
+    return _with_refitted(*scores)
+
+
+def _enough(labels: np.ndarray, concept: Concept) -> bool:
+    """Whether probes can be fitted to these labels: every class is there, or numbers differ."""
+    if concept.classes is not None:
+        return set(range(len(concept.classes))) <= set(np.unique(labels).tolist())
+    there = labels[np.isfinite(labels)]
+    return len(there) > 0 and there.min() < there.max()
+
+
 def _before_acting(run: xr.Dataset, sites: list[str]) -> xr.Dataset:
     """Keep the steps up to the first action's, in memory if they are few: they are read often."""
     early = run.sel(step=slice(None, 0))
@@ -252,8 +276,15 @@ def _thinking(run: xr.Dataset) -> list[int]:
 
 def _with_refitted(fixed: xr.Dataset, refitted: xr.Dataset | None = None) -> xr.Dataset:
     """Put the refitted probes' scores beside the fixed ones': NaN where none could be fitted."""
-    names = {"macro_f1": "refitted_f1", "growth": "refitted_growth", "excess": "refitted_excess"}
+    names = {
+        "macro_f1": "refitted_f1",
+        "r2": "refitted_r2",
+        "growth": "refitted_growth",
+        "excess": "refitted_excess",
+    }
     for name, other in names.items():
+        if name not in fixed:
+            continue
         for end in ("", "_low", "_high"):
             source = fixed[name + end] * np.nan if refitted is None else refitted[name + end]
             fixed[other + end] = source
@@ -266,25 +297,29 @@ def _score(
     sites: list[str],
     concept: Any,
     groups: np.ndarray,
-    n_bootstrap: int,
-    confidence: float,
-    seed: int,
+    how: _How,
 ) -> xr.Dataset:
-    from interp.probes.metrics import classification_scores
+    from interp.probes.metrics import classification_scores, regression_scores
     from interp.statistics import bootstrap_weights, percentile_interval, resampled_sums
 
     unit = np.unique(groups, return_inverse=True)[1]
     per_episode = np.stack([[counts[p, s] for s in sites] for p in players])
     per_level = np.zeros((unit.max() + 1, *per_episode.shape[:2], *per_episode.shape[3:]))
     np.add.at(per_level, unit, np.moveaxis(per_episode, 2, 0))
-    weights = bootstrap_weights(len(per_level), n_bootstrap, seed)
-    negative = _negative(concept)
-    point = classification_scores(per_level.sum(0), negative)
-    resampled = classification_scores(resampled_sums(weights, per_level), negative)
+    weights = bootstrap_weights(len(per_level), how.n_bootstrap, how.seed)
+    if concept.classes is None:
+        metrics, score = ("r2", "correlation"), regression_scores
+    else:
+        metrics, score = (
+            ("macro_f1", "f1_far"),
+            partial(classification_scores, negative=_negative(concept)),
+        )
+    point = score(per_level.sum(0))
+    resampled = score(resampled_sums(weights, per_level))
     data: dict[str, Any] = {}
 
     def add(name: str, dims: tuple[str, ...], value: np.ndarray, replicates: np.ndarray) -> None:
-        low, high = percentile_interval(replicates, confidence)
+        low, high = percentile_interval(replicates, how.confidence)
         data[name], data[f"{name}_low"], data[f"{name}_high"] = (
             (dims, value),
             (dims, low),
@@ -292,15 +327,15 @@ def _score(
         )
 
     dims = ("source", "site", "deliberation")
-    for metric in ("macro_f1", "f1_far"):
+    for metric in metrics:
         add(metric, dims, point[metric], resampled[metric])
-    f1, again = point["macro_f1"], resampled["macro_f1"]
-    grown, grown_again = f1[..., -1] - f1[..., 0], again[..., -1] - again[..., 0]
+    best, again = point[metrics[0]], resampled[metrics[0]]
+    grown, grown_again = best[..., -1] - best[..., 0], again[..., -1] - again[..., 0]
     add("growth", dims[:2], grown, grown_again)
     control = (grown[1], grown_again[:, 1]) if len(players) > 1 else (0.0, 0.0)
     add("excess", ("site",), grown[0] - control[0], grown_again[:, 0] - control[1])
     data["n_levels"] = len(per_level)
-    return xr.Dataset(data, {"source": players, "site": sites}, {"confidence": confidence})
+    return xr.Dataset(data, {"source": players, "site": sites}, {"confidence": how.confidence})
 
 
 def _negative(concept: Any) -> int:
@@ -310,8 +345,11 @@ def _negative(concept: Any) -> int:
     return lowered.index("never") if "never" in lowered else 0
 
 
+ENDS = ("", "_low", "_high")
+
+
 def plot_plan_formation(dataset: xr.Dataset, sites: Sequence[str] | None = None) -> Figure:
-    """Draw macro-F1 of the decoded plan against deliberation, one panel per concept and site."""
+    """Draw how well the plan is decoded against deliberation, one panel per concept and site."""
     from interp.style import figure_style, legend_outside, line_with_interval, subplots
 
     shown = list(sites) if sites is not None else _representative(dataset)
@@ -325,9 +363,11 @@ def plot_plan_formation(dataset: xr.Dataset, sites: Sequence[str] | None = None)
             height=0.9 + 1.5 * len(concepts),
             squeeze=False,
             sharex=True,
-            sharey=True,
+            sharey="row",
         )
         for row, concept in enumerate(concepts):
+            score = str(main_scores(dataset).sel(concept=concept).item())
+            again = {"macro_f1": "refitted_f1"}.get(score, f"refitted_{score}")
             for column, site in enumerate(shown):
                 ax = axes[row, column]
                 for source in dataset.source.values:
@@ -335,21 +375,17 @@ def plot_plan_formation(dataset: xr.Dataset, sites: Sequence[str] | None = None)
                     line_with_interval(
                         ax,
                         cell.deliberation,
-                        cell.macro_f1,
-                        cell.macro_f1_low,
-                        cell.macro_f1_high,
+                        *(cell[score + end] for end in ENDS),
                         str(source),
                         source=str(source),
                         markersize=2.5,
                     )
                 refitted = dataset.sel(concept=concept, site=site, source="trained")
-                if bool(refitted.refitted_f1.notnull().any()):
+                if bool(refitted[again].notnull().any()):
                     line_with_interval(
                         ax,
                         refitted.deliberation,
-                        refitted.refitted_f1,
-                        refitted.refitted_f1_low,
-                        refitted.refitted_f1_high,
+                        *(refitted[again + end] for end in ENDS),
                         "trained, probes refitted at every tick",
                         color="#56B4E9",
                         marker="^",
@@ -362,7 +398,7 @@ def plot_plan_formation(dataset: xr.Dataset, sites: Sequence[str] | None = None)
                 if row == len(concepts) - 1:
                     ax.set_xlabel("internal tick before the first move")
                 if not column:
-                    ax.set_ylabel("macro-F1, all classes")
+                    ax.set_ylabel(SCORE_WORDS[score])
         n, share = int(dataset.n_levels.min()), 100 * dataset.attrs["confidence"]
         figure.suptitle(
             f"{dataset.attrs['organism']}: decoded plan, n = {n} held-out levels, bands {share:.0f} %; "
@@ -374,6 +410,8 @@ def plot_plan_formation(dataset: xr.Dataset, sites: Sequence[str] | None = None)
 
 def _representative(dataset: xr.Dataset, most: int = 3) -> list[str]:
     """Return at most `most` sites: the ones whose final score, averaged over concepts, is best."""
-    final = dataset.macro_f1.sel(source="trained").isel(deliberation=-1).mean("concept")
+    known = [name for name in ("macro_f1", "r2") if name in dataset]
+    final = dataset[known].sel(source="trained").isel(deliberation=-1).to_array("score")
+    final = final.mean(["score", "concept"])
     best = final.argsort().values[::-1][:most]
     return [str(dataset.site.values[i]) for i in sorted(best)]

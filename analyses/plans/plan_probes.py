@@ -6,10 +6,9 @@ import os
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import xarray as xr
 
-from analyses.plans.concept_scores import SCORE_WORDS, main_scores, words_of
+from analyses.plans.concept_scores import SCORE_WORDS, main_scores, with_all_scores, words_of
 from analyses.recordings import concept_list, concept_name, labels_of, left_out, recorded
 from analyses.verdict import add_verdict, best_cell
 from interp.errors import InputError
@@ -199,26 +198,15 @@ def _probes_of(
 
 def _side_by_side(by_concept: list[xr.Dataset], names: list[str]) -> xr.Dataset:
     """Join concepts, which need not have the same classes, scores or receptive fields."""
-    every = [name for dataset in by_concept for name in dataset.data_vars]
-    like = {name: next(d[name] for d in by_concept if name in d) for name in dict.fromkeys(every)}
-    alike = []
-    for dataset in by_concept:
-        metrics = [str(m) for m in dict.fromkeys(m for d in by_concept for m in d.metric.values)]
-        fields = sorted({int(f) for d in by_concept for f in d.receptive_field.values})
-        whole = dataset.reindex(
-            metric=metrics, receptive_field=fields, fill_value={"best_control": ""}
-        )
-        for name, variable in like.items():
-            if name not in whole:
-                own = {d: whole.sizes.get(d, variable.sizes[d]) for d in variable.dims}
-                whole[name] = (
-                    variable.dims,
-                    np.full([*own.values()], np.nan),
-                    variable.attrs,
-                )
-                if "class" in variable.dims and "class" not in whole.coords:
-                    whole = whole.assign_coords({"class": variable["class"].values})
-        alike.append(whole[list(like)])
+    metrics = [*dict.fromkeys(str(m) for d in by_concept for m in d.metric.values)]
+    fields = sorted({int(field) for d in by_concept for field in d.receptive_field.values})
+    filled = {"best_control": ""}
+    alike = with_all_scores(
+        [
+            d.reindex(metric=metrics, receptive_field=fields, fill_value={**filled})
+            for d in by_concept
+        ]
+    )
     dataset = xr.concat(
         alike,
         xr.DataArray(names, dims="concept"),

@@ -6,6 +6,7 @@ from typing import Any
 
 import xarray as xr
 
+from analyses.plans.concept_scores import main_scores, words_of
 from analyses.plans.plan_probes import best_cells, last_tick
 from analyses.study.report import Report, number
 from analyses.study.study_steering import NAME as STEERING
@@ -87,7 +88,7 @@ def _probe_verdicts(probes: xr.Dataset) -> Verdicts:
         found = bool(probes.found.sel(concept=concept))
         text = (
             f"The {words} {'can be read' if found else 'is not shown to be readable'} beyond every "
-            f"control: best margin {_interval(cell['margin'], cell['low'], cell['high'])} macro-F1 "
+            f"control: best margin {_interval(cell['margin'], cell['low'], cell['high'])} {cell['metric']} "
             f"over the {cell['best control']} control, at {cell['site']} tick {cell['tick']}, "
             f"{cell['receptive field']} probe (score {cell['score']:.3f}, n = {cell['n']} episodes, "
             f"Holm p = {cell['p (Holm)']:.1g})."
@@ -102,6 +103,7 @@ def _formation_verdicts(formation: xr.Dataset) -> Verdicts:
         words = str(concept).replace("_", " ")
         at = formation.sel(concept=concept)
         top = at.isel(best_cell(at.excess, at.p_holm))
+        score = words_of(str(main_scores(formation).sel(concept=concept).item()))
         found = bool(at.found)
         fixed, refitted = (
             _interval(*(float(top[name + end]) for end in ("", "_low", "_high")))
@@ -109,7 +111,7 @@ def _formation_verdicts(formation: xr.Dataset) -> Verdicts:
         )
         text = (
             f"The decoded {words} {'gets better' if found else 'is not shown to get better'} with "
-            f"deliberation: macro-F1 grows by {float(top.growth.sel(source='trained')):.3f} from the "
+            f"deliberation: {score} grows by {float(top.growth.sel(source='trained')):.3f} from the "
             f"first tick to the last at {str(top.site.values)}, {fixed} more than in the untrained "
             f"network, and {refitted} more with probes refitted at every tick "
             f"(n = {int(at.n_levels)} levels, Holm p = {float(top.p_holm):.1g})."
@@ -272,7 +274,9 @@ def _both_f1(probes: xr.Dataset) -> list[dict[str, Any]]:
         for site in probes.site.values:
             cell = at.sel(concept=concept, site=site, source="trained")
             row: dict[str, Any] = {"concept": str(concept), "site": str(site)}
-            for metric in ("macro_f1", "f1_far", "accuracy"):
+            for metric in ("macro_f1", "f1_far", "accuracy", "r2"):
+                if metric not in cell or bool(cell[metric].isnull()):
+                    continue
                 low, high = float(cell[f"{metric}_low"]), float(cell[f"{metric}_high"])
                 row[metric] = f"{number(float(cell[metric]))} [{number(low)}, {number(high)}]"
             rows.append(row)
@@ -285,12 +289,14 @@ def _growth_rows(formation: xr.Dataset) -> list[dict[str, Any]]:
         for site in formation.site.values:
             cell = formation.sel(concept=concept, site=site)
             trained = cell.sel(source="trained")
+            score = str(main_scores(formation).sel(concept=concept).item())
             rows.append(
                 {
                     "concept": str(concept),
                     "site": str(site),
-                    "first tick": float(trained.macro_f1[0]),
-                    "last tick": float(trained.macro_f1[-1]),
+                    "score": words_of(score),
+                    "first tick": float(trained[score][0]),
+                    "last tick": float(trained[score][-1]),
                     "growth": float(trained.growth),
                     "over untrained": float(cell.excess),
                     "low": float(cell.excess_low),

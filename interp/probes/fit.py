@@ -201,9 +201,9 @@ def fit_probes(
     how = replace(how, kind=_kind_for(found, kind, how.estimator))
     if found.grid is None and receptive_field != 1:
         raise InputError(
-            f"The labels of {found.name!r} are "
-            + (f"of {' × '.join(found.places)}, not of squares" if found.places else "one per step")
-            + ": only squares (y, x) have neighbours; receptive_field=1."
+            f"{found.name!r} has one label per "
+            + (" × ".join(found.places) or "step")
+            + " and no squares (y, x), which alone have neighbours: receptive_field=1."
         )
     names = choose_sites(data, sites, tuple(found.places))
     group_of, group_name = _groups(data, groups)

@@ -438,7 +438,7 @@ def test_targets_that_do_not_fit(planted):
     with pytest.raises(InputError, match="y and x"):
         fit_probes(run, target, "head", **QUIET)
     with pytest.raises(InputError, match="ridge"):
-        fit_probes(run, target.astype(float).drop_attrs(), **QUIET)
+        fit_probes(run, target.astype(float).drop_attrs(), kind="logistic", **QUIET)
     with pytest.raises(InputError, match="no squares"):
         fit_probes(run, target[..., 0, 0], receptive_field=3, **QUIET)
 
