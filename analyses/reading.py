@@ -71,7 +71,10 @@ def reading_counts(
                 coef, intercept = weights[min(tick, len(weights) - 1)]
                 now = rows[:, min(tick, features.n_ticks - 1)]
                 outputs = apply_linear(now, coef, intercept - shift)
-                found = (_sums if number else _counts)(outputs, label[there])
+                if number:
+                    found = _sums(outputs[:, 0], label[there])
+                else:
+                    found = _counts(outputs.argmax(axis=1), label[there], n_classes)
                 out[np.flatnonzero(there) + start, i, tick] = found
     return out.reshape(len(episodes), -1, *tail)
 
@@ -90,21 +93,20 @@ def _weights(fitted: xr.Dataset, n_channels: int) -> list[tuple[np.ndarray, np.n
     return [(coef[t], intercept[t]) for t in np.flatnonzero(np.isfinite(intercept).all(axis=1))]
 
 
-def _counts(outputs: np.ndarray, label: np.ndarray) -> np.ndarray:
-    """Return (episode, 3, class) of outputs (episode, class, place) and labels (episode, place)."""
-    read, n_classes = outputs.argmax(axis=1), outputs.shape[1]
+def _counts(read: np.ndarray, label: np.ndarray, n_classes: int) -> np.ndarray:
+    """Return (episode, 3, class) of classes read and of labels (episode, *places)."""
     out = np.empty((len(read), 3, n_classes))
+    places = tuple(range(1, read.ndim))
     for c in range(n_classes):
         is_label, is_read = label == c, (read == c) & (label >= 0)
-        for k, places in enumerate((is_label & is_read, is_label, is_read)):
-            out[:, k, c] = places.sum(axis=1)
+        for k, these in enumerate((is_label & is_read, is_label, is_read)):
+            out[:, k, c] = these.sum(axis=places)
     return out
 
 
-def _sums(outputs: np.ndarray, label: np.ndarray) -> np.ndarray:
-    """Return (episode, 6) sums for `interp.probes.metrics.regression_scores`."""
+def _sums(read: np.ndarray, label: np.ndarray) -> np.ndarray:
+    """Return (episode, 6) sums for `interp.probes.metrics.regression_scores`, of (episode, place)."""
     from interp.probes.metrics import regression_sums
 
     episode, place = np.nonzero(np.isfinite(label))
-    read = outputs[:, 0]
     return regression_sums(episode, label[episode, place], read[episode, place], len(label))

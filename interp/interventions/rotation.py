@@ -17,6 +17,7 @@ from interp.interventions.named import rotate, swap
 from interp.interventions.subspaces import Subspace
 from interp.network.capture import Capture
 from interp.network.clock import Clock
+from interp.network.gradients import gradients_on, ordinary
 from interp.network.hooks import clock_of, device_of, sites_of
 from interp.network.tensors import to_numpy
 from interp.probes import split_groups
@@ -136,7 +137,9 @@ def learn_rotation(
     Raises
     ------
     InputError
-        If inputs and targets do not match, or the rank is larger than the dim.
+        If inputs and targets do not match, the rank is larger than the dim, or there is no gradient.
+        Whether the session has switched gradients off (``no_grad``, ``inference_mode``) does not
+        matter.
     UnknownSiteError, AddressError, InterventionError
         As `interp.applying`.
 
@@ -154,41 +157,67 @@ def learn_rotation(
     check_integer("n_random", n_random, 1)
     check_integer("seed", seed, 0)
     axis = int(hasattr(network, "initial_state")) if pair_axis is None else pair_axis
-    pairs = _Pairs(network, address, base, source, axis, read or _last_logits, batch_size)
-    wanted = pairs.targets(targets)
-    groups = np.arange(pairs.n) if groups is None else np.asarray(groups)
-    if groups.shape != (pairs.n,):
-        raise InputError(f"groups must be one for each of the {pairs.n} pairs, got {groups.shape}.")
-    train, test = split_groups(groups, test_fraction, seed)
-    size = pairs.size_along(dim)
-    if rank > size:
-        raise InputError(f"A subspace of rank {rank} does not fit into {dim!r} of size {size}.")
-    rng = np.random.default_rng([seed, 1])
-    best: tuple[float, Subspace, np.ndarray] | None = None
-    total = restarts * iterations
-    with tqdm(total=total, desc="rotation", unit="iteration", disable=not progress) as bar:
-        for _ in range(restarts):
-            start = torch.from_numpy(rng.normal(size=(size, rank)))
-            raw = start.to(pairs.device if pairs.device.type != "mps" else "cpu").requires_grad_()
-            optimiser = torch.optim.Adam([raw], learning_rate)
-            losses = []
-            for _ in range(iterations):
-                rows = rng.permutation(train)[:batch_size]
-                logits = pairs.logits(rows, pairs.rotated(_orthonormal(raw, dim)))
-                loss = torch.nn.functional.cross_entropy(logits.float(), wanted[rows])
-                optimiser.zero_grad()
-                loss.backward(inputs=[raw])
-                optimiser.step()
-                losses.append(float(loss.detach()))
-                bar.update()
-            subspace = Subspace(_orthonormal(raw, dim).basis.detach().cpu(), dim)
-            with torch.no_grad():
-                logits = pairs.all_logits(train, pairs.rotated(subspace))
-                final = float(torch.nn.functional.cross_entropy(logits, wanted[train]))
-            if best is None or final < best[0]:
-                best = (final, subspace, np.array(losses))
-    assert best is not None  # there is one start at least
-    return _judged(pairs, wanted, best[1], best[2], groups, test, n_random, seed)
+    with gradients_on(network):
+        pairs = _Pairs(network, address, base, source, axis, read or _last_logits, batch_size)
+        wanted = pairs.targets(targets)
+        groups = np.arange(pairs.n) if groups is None else np.asarray(groups)
+        if groups.shape != (pairs.n,):
+            raise InputError(
+                f"groups must be one for each of the {pairs.n} pairs, got {groups.shape}."
+            )
+        train, test = split_groups(groups, test_fraction, seed)
+        size = pairs.size_along(dim)
+        if rank > size:
+            raise InputError(f"A subspace of rank {rank} does not fit into {dim!r} of size {size}.")
+        starts = np.random.default_rng([seed, 1])
+        best: tuple[float, Subspace, np.ndarray] | None = None
+        total = restarts * iterations
+        with tqdm(total=total, desc="rotation", unit="iteration", disable=not progress) as bar:
+            for _ in range(restarts):
+                start = torch.from_numpy(starts.normal(size=(size, rank)))
+                found = _descended(
+                    pairs, wanted, start, train, dim, iterations, learning_rate, starts, bar
+                )
+                if best is None or found[0] < best[0]:
+                    best = found
+        assert best is not None  # there is one start at least
+        return _judged(pairs, wanted, best[1], best[2], groups, test, n_random, seed)
+
+
+def _descended(
+    pairs: _Pairs,
+    wanted: torch.Tensor,
+    start: torch.Tensor,
+    train: np.ndarray,
+    dim: str,
+    iterations: int,
+    learning_rate: float,
+    rng: np.random.Generator,
+    bar: Any,
+) -> tuple[float, Subspace, np.ndarray]:
+    """Return the loss on all training pairs, the subspace found from one start, and its losses."""
+    raw = start.to(pairs.device if pairs.device.type != "mps" else "cpu").requires_grad_()
+    optimiser = torch.optim.Adam([raw], learning_rate)
+    losses = []
+    for _ in range(iterations):
+        rows = rng.permutation(train)[: pairs.batch_size]
+        logits = pairs.logits(rows, pairs.rotated(_orthonormal(raw, dim)))
+        if not logits.requires_grad:
+            raise InputError(
+                "What the network answers has no gradient with respect to the address: it is computed "
+                "with gradients off or detached, or nothing of it comes after the address."
+            )
+        loss = torch.nn.functional.cross_entropy(logits.float(), wanted[rows])
+        optimiser.zero_grad()
+        loss.backward(inputs=[raw])
+        optimiser.step()
+        losses.append(float(loss.detach()))
+        bar.update()
+    subspace = Subspace(_orthonormal(raw, dim).basis.detach().cpu(), dim)
+    with torch.no_grad():
+        logits = pairs.all_logits(train, pairs.rotated(subspace))
+        final = float(torch.nn.functional.cross_entropy(logits, wanted[train]))
+    return final, subspace, np.array(losses)
 
 
 def _judged(
@@ -246,8 +275,8 @@ class _Pairs:
             )
         self.network, self.axis, self.read, self.batch_size = network, axis, read, batch_size
         self.device = device_of(network)
-        self.base = torch.as_tensor(base).to(self.device)
-        inputs = torch.as_tensor(source).to(self.device)
+        self.base = ordinary(torch.as_tensor(base).to(self.device))
+        inputs = ordinary(torch.as_tensor(source).to(self.device))
         if inputs.shape != self.base.shape or self.base.ndim <= axis:
             raise InputError(
                 f"base {tuple(self.base.shape)} and source {tuple(inputs.shape)} must be alike, with "
@@ -301,7 +330,7 @@ class _Pairs:
                 f"targets must be {self.n} classes from 0 to {n_classes - 1}, got "
                 f"{targets.dtype} {tuple(targets.shape)}."
             )
-        return targets.to(self.device, torch.int64)
+        return ordinary(targets.to(self.device, torch.int64))
 
     def logits(self, rows: np.ndarray, item: Intervention | None) -> torch.Tensor:
         """Return (row, class) logits of the network on some bases, under an intervention."""

@@ -10,21 +10,22 @@ import torch
 from torch import Tensor
 
 from interp.errors import AddressError, InputError
+from interp.network.gradients import gradients_on, ordinary
 from interp.network.hooks import clock_of, device_of
 from interp.patching.engine import reading_of, run_unpatched
+from interp.patching.grid import Grid
 from interp.patching.metrics import (
     MetricFunction,
     Pair,
     Reading,
-    check_answers,
     check_contrast,
     make_pair,
 )
-from interp.patching.opening import opening
-from interp.patching.pairs import Direction, donor_examples
+from interp.patching.opening import Opening, grid_for, opening
+from interp.patching.pairs import Direction
 from interp.patching.result import table
 from interp.patching.setters import Firing, Setter, replacement_at
-from interp.patching.sweep import described, grid_for
+from interp.patching.sweep import described
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -77,7 +78,8 @@ donors, answers, read_step, first_step, n_bootstrap, confidence, seed
     Raises
     ------
     UnknownSiteError, UnknownNameError, AddressError, InputError
-        As `patch_sweep`; and if the network or the metric has no gradient.
+        As `patch_sweep`; and if the network or the metric has no gradient. Whether the session has
+        switched gradients off (``no_grad``, ``inference_mode``) does not matter.
 
     References
     ----------
@@ -90,19 +92,30 @@ donors, answers, read_step, first_step, n_bootstrap, confidence, seed
     estimates miss such cells. Effects of parts that are patched together are sums, without their
     interaction.
     """
-    network, pairs, metric, setter, statistics, read = opening(
-        network_or_organism, clean, corrupted, metric, setter,
+    start = opening(
+        network_or_organism, clean, corrupted, metric, setter, direction, donors, answers,
         first_step=first_step, read_step=read_step, batch_size=batch_size,
         n_bootstrap=n_bootstrap, confidence=confidence, seed=seed,
     )  # fmt: skip
-    base, donor = pairs.base_and_donor(direction)
-    grid = grid_for(network, pairs, read, sites, steps, ticks, over, index)
-    chosen = donor_examples(donors, pairs.n_examples, seed)
+    with gradients_on(start.network):
+        grid = grid_for(start, sites, steps, ticks, over, index)
+        effect, pair = _estimated(start, grid)
+    attrs = {
+        **start.attrs("attribution patching: gradient × difference, first order"),
+        **described(network_or_organism, grid),
+    }
+    return table(effect, grid, pair, start.metric, direction, start.donors, start.statistics, attrs)
+
+
+def _estimated(start: Opening, grid: Grid) -> tuple[np.ndarray, Pair]:
+    """Return the estimates (example, *grid.shape), and what both runs answer."""
+    network, pairs, metric, setter = start.network, start.pairs, start.metric, start.setter
+    base, donor = (ordinary(o) for o in pairs.base_and_donor(start.direction))
+    chosen, read = start.donors, start.read_step
     matched = np.array_equal(chosen, np.arange(pairs.n_examples))
     effect = np.zeros((pairs.n_examples, *grid.shape), np.float32)
     firings, found = grid.firings, []
-    given_answers = check_answers(answers, pairs.n_examples)
-    for rows in torch.arange(pairs.n_examples).split(batch_size):
+    for rows in torch.arange(pairs.n_examples).split(start.batch_size):
         with torch.no_grad():
             first = pairs.first_step
             kept = firings if matched else ()
@@ -116,10 +129,8 @@ donors, answers, read_step, first_step, n_bootstrap, confidence, seed
         with torch.enable_grad():
             values, reading = _traced(network, base[:, rows], first, firings, read, rows)
             readings = (own.reading, reading.detach())
-            clean_reading, corrupted_reading = (
-                readings if direction == "denoise" else readings[::-1]
-            )
-            pair = make_pair(clean_reading, corrupted_reading, given_answers, rows)
+            both = readings if start.direction == "denoise" else readings[::-1]
+            pair = make_pair(*both, start.answers, rows)
             check_contrast(pair, metric, rows)
             gradients = _gradients(metric(reading, pair).sum(), list(values.values()))
         found.append(pair)
@@ -137,20 +148,15 @@ donors, answers, read_step, first_step, n_bootstrap, confidence, seed
             part = sum(products[firing] for firing in bundle.firings)
             where = (slice(int(rows[0]), int(rows[-1]) + 1), *bundle.position)
             effect[where] = part.cpu().numpy().reshape(effect[where].shape)  # type: ignore[union-attr]
-    pair = Pair.concatenate(found)
-    attrs = {
-        "method": "attribution patching: gradient × difference, first order",
-        "setter": getattr(setter, "__name__", type(setter).__name__),
-        "donors": donors if isinstance(donors, str) else "given",
-        "read_step": read,
-        **described(network_or_organism, grid),
-    }
-    return table(effect, grid, pair, metric, direction, chosen, statistics, attrs)
+    return effect, Pair.concatenate(found)
 
 
 def _gradients(total: Tensor, values: list[Tensor]) -> Sequence[Tensor | None]:
     if not total.requires_grad:
-        return [None] * len(values)
+        raise InputError(
+            "The metric has no gradient: nothing that is patched reaches it by differentiable "
+            "operations (is it detached, or taken before the patches?)."
+        )
     try:
         return torch.autograd.grad(total, values, allow_unused=True)
     except RuntimeError as error:
@@ -176,6 +182,11 @@ def _traced(
         at = Firing(hook.name, clock.step, clock.tick)  # type: ignore[arg-type]
         if at not in wanted:
             return None
+        if not torch.is_grad_enabled():
+            raise InputError(
+                f"The network switches gradients off where it computes {hook.name!r} (torch.no_grad "
+                "or inference_mode in its forward): there is nothing to estimate effects from."
+            )
         if not tensor.requires_grad:
             tensor = tensor.detach().requires_grad_()
         values[at] = tensor

@@ -6,20 +6,12 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from interp.patching.engine import Run, pad_rows, run_unpatched
-from interp.patching.metrics import (
-    Metric,
-    Pair,
-    Reading,
-    check_answers,
-    check_contrast,
-    make_pair,
-)
-from interp.patching.pairs import Direction, Pairs
+from interp.patching.metrics import Pair, check_contrast, make_pair
+from interp.patching.opening import Opening
 from interp.patching.setters import Firing
 
 
@@ -46,39 +38,33 @@ class Block:
 
 
 def run_blocks(
-    network: Any,
-    pairs: Pairs,
-    direction: Direction,
-    donors: np.ndarray,
-    answers: Any,
-    metric: Metric,
-    read_step: int,
-    batch_size: int,
+    start: Opening,
     base_firings: Collection[Firing],
     donor_firings: Collection[Firing],
     state_steps: Collection[int],
 ) -> Iterator[Block]:
-    """Run both runs, `batch_size` examples at a time, keeping firings and the base run's states.
+    """Run both runs, a batch of examples at a time, keeping firings and the base run's states.
 
     Raises
     ------
     InputError
         If answers are wrong, or the metric contrasts two that are the same.
     """
+    pairs, direction = start.pairs, start.direction
     base, donor = pairs.base_and_donor(direction)
-    chosen, given = torch.from_numpy(donors), check_answers(answers, pairs.n_examples)
-    for rows in torch.arange(pairs.n_examples).split(batch_size):
+    chosen = torch.from_numpy(start.donors)
+    for rows in torch.arange(pairs.n_examples).split(start.batch_size):
         at = pad_rows(rows)
         matched = torch.equal(chosen[rows], rows)
 
         def run(observations: Tensor, rows: Tensor, firings: Any, states: Any = ()) -> Run:
             picked = observations[:, rows.to(observations.device)]
             return run_unpatched(
-                network,
+                start.network,
                 picked,
                 pairs.first_step,
                 firings,
-                read_step,
+                start.read_step,
                 state_steps=states,
                 examples=rows,
             )
@@ -86,10 +72,8 @@ def run_blocks(
         base_run = run(base, at, base_firings, state_steps)
         own = run(donor, at, donor_firings if matched else ())
         donor_run = own if matched else run(donor, chosen[at], donor_firings)
-        readings = [
-            Reading(*(tensor[: len(rows)] for tensor in r.reading)) for r in (base_run, own)
-        ]
+        readings = [r.reading.take(slice(len(rows))) for r in (base_run, own)]
         clean, corrupted = readings[::-1] if direction == "denoise" else readings
-        pair = make_pair(clean, corrupted, given, rows)
-        check_contrast(pair, metric, rows)
-        yield Block(rows, base_run, donor_run, pair, metric(readings[0], pair))
+        pair = make_pair(clean, corrupted, start.answers, rows)
+        check_contrast(pair, start.metric, rows)
+        yield Block(rows, base_run, donor_run, pair, start.metric(readings[0], pair))

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_map
 
+from interp.contract import named_outputs
 from interp.errors import AddressError, InputError, UnfiredInterventionError
 from interp.network.hooks import check_rank, clock_of, device_of, sites_of
 from interp.patching.metrics import Reading
@@ -121,13 +122,16 @@ def run_unpatched(
 
 
 def reading_of(output: Any) -> Reading:
-    """Return the last step's logits (row, action) and value (row,) of a network's output."""
+    """Return the last step's outputs (row, *dims) of a network's output, by name."""
     try:
-        return Reading(output.logits[-1], output.value[-1])
+        named = named_outputs(output)
+        output.state  # noqa: B018 — what the next step starts from
+        return Reading(**{name: tensor[-1] for name, tensor in named.items()})
     except (AttributeError, TypeError, IndexError):
         raise InputError(
-            "Patching needs a network that returns a NetworkOutput (logits, value, state), not a "
-            f"{type(output).__name__}."
+            "Patching needs a network that is run step by step, (step, batch, …) observations and a "
+            "state, and returns a NetworkOutput (logits, value, state) or Outputs, not a "
+            f"{type(output).__name__}: give it a step with interp.agent or interp.wrap."
         ) from None
 
 

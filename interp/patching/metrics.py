@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,26 +19,72 @@ from torch import Tensor
 from interp.errors import InputError, UnknownNameError
 
 
-class Reading(NamedTuple):
-    """What the network answers at the step where the metric is read."""
+class Reading:
+    """What the network answers at the step where the metric is read: its outputs, by name.
 
-    logits: Tensor
-    """(row, action)."""
-    value: Tensor
-    """(row,)."""
+    Parameters
+    ----------
+    logits
+        (row, action); None of a network that has none.
+    value
+        (row,); None of a network that predicts none.
+    **others
+        Further outputs, (row, *dims) each.
 
-    def take(self, rows: Tensor) -> Reading:
+    Examples
+    --------
+    >>> reading = Reading(mean=torch.tensor([[0.5, -0.5]]))
+    >>> list(reading.named), reading["mean"].shape[1]
+    (['mean'], 2)
+    """
+
+    def __init__(self, logits: Tensor | None = None, value: Tensor | None = None, **others: Tensor):
+        given = {"logits": logits, "value": value, **others}
+        self.named: dict[str, Tensor] = {n: t for n, t in given.items() if t is not None}
+
+    def __getitem__(self, name: str) -> Tensor:
+        """Return one output; InputError names those that there are."""
+        if name not in self.named:
+            raise InputError(
+                f"The network has no output {name!r}; it has {', '.join(self.named) or 'none'}: use "
+                "a metric of these, or a function of (reading, pair)."
+            )
+        return self.named[name]
+
+    @property
+    def logits(self) -> Tensor:
+        """(row, action)."""
+        return self["logits"]
+
+    @property
+    def value(self) -> Tensor:
+        """(row,)."""
+        return self["value"]
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(next(iter(self.named.values())))
+
+    def take(self, rows: Tensor | slice) -> Reading:
         """Return some rows."""
-        return Reading(self.logits[rows], self.value[rows])
+        return Reading(**{name: tensor[rows] for name, tensor in self.named.items()})
 
     def detach(self) -> Reading:
         """Return the same numbers without their graph."""
-        return Reading(self.logits.detach(), self.value.detach())
+        return Reading(**{name: tensor.detach() for name, tensor in self.named.items()})
 
     @staticmethod
     def concatenate(parts: Sequence[Reading]) -> Reading:
         """Join readings along their rows."""
-        return Reading(*(torch.cat(tensors) for tensors in zip(*parts, strict=True)))
+        names = parts[0].named
+        return Reading(**{name: torch.cat([part.named[name] for part in parts]) for name in names})
+
+    def choice(self) -> Tensor:
+        """Return (row,) int64, the action with the largest logit; −1 without logits over actions."""
+        logits = self.named.get("logits")
+        if logits is None or logits.ndim != 2:
+            return torch.full((len(self),), -1, device=next(iter(self.named.values())).device)
+        return logits.argmax(dim=1)
 
 
 class Pair(NamedTuple):
@@ -46,7 +93,8 @@ class Pair(NamedTuple):
     clean: Reading
     corrupted: Reading
     clean_answer: Tensor
-    """(row,) int64: an action, by default the one with the largest logit in the clean run."""
+    """(row,) int64: an action, by default the one with the largest logit in the clean run; −1 of a
+    network without logits."""
     corrupted_answer: Tensor
     """(row,) int64."""
 
@@ -86,7 +134,7 @@ class Metric:
     def __call__(self, reading: Reading, pair: Pair) -> Tensor:
         """Return the metric of every row, checked."""
         values = self.function(reading, pair)
-        expected = (len(reading.logits),)
+        expected = (len(reading),)
         if not isinstance(values, Tensor) or values.shape != expected:
             shape = tuple(values.shape) if isinstance(values, Tensor) else type(values).__name__
             raise InputError(
@@ -128,6 +176,21 @@ def value(reading: Reading, pair: Pair) -> Tensor:
     return reading.value
 
 
+def _output(name: str, reading: Reading, pair: Pair) -> Tensor:
+    """Return an output that is one number a row."""
+    if name not in reading.named:
+        raise UnknownNameError("metric or output", name, {*METRICS, *reading.named})
+    output = reading[name]
+    if output.ndim == 2 and output.shape[1] == 1:
+        output = output[:, 0]
+    if output.ndim != 1:
+        raise InputError(
+            f"The output {name!r} has {tuple(output.shape[1:])} numbers a row and a metric is one: "
+            f"give a function, such as lambda reading, pair: reading[{name!r}][:, 0]."
+        )
+    return output
+
+
 METRICS: dict[str, MetricFunction] = {
     function.__name__: function
     for function in (logit_difference, log_odds, log_probability, kl_from_clean, value)
@@ -140,13 +203,13 @@ def as_metric(given: Any) -> Metric:
     Raises
     ------
     UnknownNameError
-        For a name that is none of `METRICS`.
+        For a name that is none of `METRICS`, nor (when the metric is read) of the network's outputs.
     """
     if isinstance(given, Metric):
         return given
     if isinstance(given, str):
         if given not in METRICS:
-            raise UnknownNameError("metric", given, METRICS)
+            return Metric(given, f"the network's output {given!r}", partial(_output, given))
         given = METRICS[given]
     if not callable(given):
         raise InputError(f"A metric is a name or a function of (reading, pair), not {given!r}.")
@@ -198,12 +261,13 @@ def make_pair(
     InputError
         If a run's answers are not finite, or an answer is no action.
     """
-    n_actions, device = clean.logits.shape[1], clean.logits.device
     for name, reading in (("clean", clean), ("corrupted", corrupted)):
-        if not (reading.logits.isfinite().all() and reading.value.isfinite().all()):
-            raise InputError(f"The {name} run's logits or value are not finite.")
+        broken = [output for output, t in reading.named.items() if not t.isfinite().all()]
+        if broken:
+            raise InputError(f"The {name} run's {' and '.join(broken)} are not finite.")
     if answers is None:
-        return Pair(clean, corrupted, clean.logits.argmax(dim=1), corrupted.logits.argmax(dim=1))
+        return Pair(clean, corrupted, clean.choice(), corrupted.choice())
+    n_actions, device = clean.logits.shape[1], clean.logits.device
     first, second = (a[rows].to(device) for a in answers)
     if bool((torch.cat([first, second]) >= n_actions).any()):
         raise InputError(f"answers are actions from 0 to {n_actions - 1}.")
@@ -212,8 +276,11 @@ def make_pair(
 
 def check_contrast(pair: Pair, metric: Metric, rows: Tensor) -> None:
     """Raise InputError if the metric contrasts two answers that are the same in some of the `rows`."""
+    if not metric.contrasts:
+        return
+    _ = pair.clean.logits  # of a network without: an error that names what there is
     same = rows[(pair.clean_answer == pair.corrupted_answer).cpu()].tolist()
-    if metric.contrasts and same:
+    if same:
         raise InputError(
             f"{metric.name!r} contrasts two answers, which are the same for {len(same)} of "
             f"{len(rows)} examples ({same[:10]}{' …' if len(same) > 10 else ''}). Leave "

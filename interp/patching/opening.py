@@ -2,26 +2,57 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
-from interp.errors import check_integer
-from interp.patching.engine import resolve
-from interp.patching.grid import pick
-from interp.patching.metrics import Metric, MetricFunction, as_metric
-from interp.patching.pairs import Pairs, as_pairs
+import numpy as np
+import torch
+from torch import Tensor
+
+from interp.errors import InputError, MesascopeError, check_integer
+from interp.network.hooks import clock_of, device_of, sites_of
+from interp.patching.engine import Resumer, Run, reading_of, resolve
+from interp.patching.grid import Grid, make_grid, pick, sites_named
+from interp.patching.metrics import Metric, MetricFunction, as_metric, check_answers
+from interp.patching.pairs import Direction, Pairs, as_pairs, donor_examples
 from interp.patching.result import Statistics
-from interp.patching.setters import Setter, as_setter
+from interp.patching.setters import Setter, as_setter, setter_name
 
 
-class Opening(NamedTuple):
+@dataclass(frozen=True)
+class Opening:
     """Whose activations are patched, in which runs, and how the effect is read."""
 
     network: Any
     pairs: Pairs
     metric: Metric
     setter: Setter
+    direction: Direction
+    donors: np.ndarray
+    """(example,) int64."""
+    donors_said: str
+    answers: tuple[Tensor, Tensor] | None
     statistics: Statistics
     read_step: int
+    batch_size: int
+
+    @property
+    def steps(self) -> list[int]:
+        """Return the labels of the steps up to the one that is read."""
+        return [step for step in self.pairs.steps if step <= self.read_step]
+
+    def resumer(self, run: Run) -> Resumer:
+        """Return what runs rows of an unpatched run on."""
+        return Resumer(self.network, run, self.pairs.first_step, self.read_step)
+
+    def attrs(self, method: str) -> dict[str, Any]:
+        """Return the attributes that the results of all ways of patching have."""
+        return {
+            "method": method,
+            "setter": setter_name(self.setter),
+            "donors": self.donors_said,
+            "read_step": self.read_step,
+        }
 
 
 def opening(
@@ -30,6 +61,9 @@ def opening(
     corrupted: Any,
     metric: str | MetricFunction,
     setter: str | Setter,
+    direction: Direction,
+    donors: Any,
+    answers: Any,
     *,
     first_step: int | None,
     read_step: int | None,
@@ -45,4 +79,49 @@ def opening(
     check_integer("batch_size", batch_size, 1)
     statistics = Statistics(n_bootstrap, confidence, seed)
     read = pairs.steps[-1] if read_step is None else pick("read_step", read_step, pairs.steps)[0]
-    return Opening(network, pairs, *how, statistics, read)
+    pairs.base_and_donor(direction)  # checks the direction
+    return Opening(
+        network,
+        pairs,
+        *how,
+        direction,
+        donor_examples(donors, pairs.n_examples, seed),
+        donors if isinstance(donors, str) else "given",
+        check_answers(answers, pairs.n_examples),
+        statistics,
+        read,
+        batch_size,
+    )
+
+
+def grid_for(start: Opening, sites: Any, steps: Any, ticks: Any, over: Any, index: Any) -> Grid:
+    """Return the table's cells."""
+    known = sites_of(start.network)
+    sizes = measure_sizes(start.network, start.pairs, sites_named(known, sites))
+    return make_grid(known, sizes, start.steps, sites, steps, ticks, over, index)
+
+
+def measure_sizes(network: Any, pairs: Pairs, sites: list[str]) -> dict[str, tuple[int, ...]]:
+    """Return site → sizes of its dims within a step, seen in one step of one example.
+
+    Raises
+    ------
+    InputError
+        If the network cannot be run step by step.
+    """
+    from interp.network.capture import Capture
+
+    observation = pairs.clean[:1, :1].to(device_of(network))
+    try:
+        with torch.no_grad(), clock_of(network).run(), Capture(network, sites) as capture:
+            output = network(observation, None)
+    except MesascopeError:
+        raise
+    except Exception as error:
+        raise InputError(
+            f"This {type(network).__name__} cannot be run on a step of observations "
+            f"{tuple(observation.shape)}, (step, batch, …), and a state: {error}. Patching goes step by "
+            "step; give the network a step with interp.agent or interp.wrap."
+        ) from error
+    reading_of(output)
+    return {site: tuple(tensor.shape[2:]) for site, tensor in capture.stacked().items()}

@@ -17,12 +17,11 @@ from interp.network.hooks import sites_of
 from interp.network.site_names import select_sites
 from interp.patching.blocks import run_blocks
 from interp.patching.engine import Resumer, Run, pad_rows, patching_hooks
-from interp.patching.metrics import Metric, MetricFunction, Pair, Reading
-from interp.patching.opening import opening
-from interp.patching.pairs import Direction, donor_examples
-from interp.patching.result import Statistics, add_pair, summarise
+from interp.patching.metrics import MetricFunction, Pair, Reading
+from interp.patching.opening import Opening, measure_sizes, opening
+from interp.patching.pairs import Direction
+from interp.patching.result import add_pair, summarise
 from interp.patching.setters import Firing, Setter, replacement_at
-from interp.patching.sweep import measure_sizes
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -113,63 +112,73 @@ first_step, batch_size, n_bootstrap, confidence, seed, progress
     """
     from tqdm import tqdm
 
-    network, pairs, metric, setter, statistics, read = opening(
-        network_or_organism, clean, corrupted, metric, setter,
+    start = opening(
+        network_or_organism, clean, corrupted, metric, setter, direction, donors, answers,
         first_step=first_step, read_step=read_step, batch_size=batch_size,
         n_bootstrap=n_bootstrap, confidence=confidence, seed=seed,
     )  # fmt: skip
-    steps = [step for step in pairs.steps if step <= read]
-    sent, received = _named(senders), _named(receivers)
-    if any(isinstance(address, str) for address in sent.values()):
-        raise InputError(f"{OUTPUT!r} is a receiver, not a sender.")
-    addresses = [a for a in (*sent.values(), *received.values()) if isinstance(a, Address)]
-    known = sites_of(network)
-    for address in addresses:
-        address.check(known)
-    frozen_sites = select_sites(nodes, known) if nodes else []
-    named = dict.fromkeys([*frozen_sites, *(address.site for address in addresses)])
-    sizes = measure_sizes(network, pairs, list(named))
-    spell = partial(_place, known=known, sizes=sizes, steps=steps)
-    from_places = [spell(name, address) for name, address in sent.items()]
-    to_places = [None if isinstance(a, str) else spell(n, a) for n, a in received.items()]
-    all_nodes = [f for site in frozen_sites for f in _firings(site, known, sizes, steps)]
-    all_nodes += [f for place in (*from_places, *to_places) if place for f in place.firings]
-    all_nodes = list(dict.fromkeys(all_nodes))
-    wanted = [firing for place in from_places for firing in place.firings]
-    chosen = donor_examples(donors, pairs.n_examples, seed)
-    effect = np.zeros((pairs.n_examples, len(sent), len(received)), np.float32)
-    found = []
+    graph = _graph(start, _named(senders), _named(receivers), nodes)
+    shape = (start.pairs.n_examples, len(graph.senders), len(graph.receivers))
+    effect, found = np.zeros(shape, np.float32), []
     with (
         torch.inference_mode(),
         tqdm(total=effect.size, unit="path", desc="path patching", disable=not progress) as bar,
     ):
-        for block in run_blocks(
-            network, pairs, direction, chosen, answers, metric, read, batch_size,
-            all_nodes, wanted, steps,
-        ):  # fmt: skip
-            resumer = Resumer(network, block.base, pairs.first_step, read)
-            paths = _Paths(network, block.base, block.donor, resumer, setter)
+        wanted = [firing for place in graph.senders for firing in place.firings]
+        for block in run_blocks(start, graph.nodes, wanted, start.steps):
+            paths = _Paths(
+                start.network, block.base, block.donor, start.resumer(block.base), start.setter
+            )
             found.append(block.pair)
             n = len(block.rows)
             rows = pad_rows(torch.arange(n)).to(block.before.device)
-            for i, sender in enumerate(from_places):
-                arrived = paths.send(sender, to_places, all_nodes)
-                for j, receiver in enumerate(to_places):
+            for i, sender in enumerate(graph.senders):
+                arrived = paths.send(sender, graph.receivers, graph.nodes)
+                for j, receiver in enumerate(graph.receivers):
                     reading = paths.receive(receiver, arrived)
                     if reading is not None:
-                        after = metric(reading, block.pair.take(rows))[:n]
+                        after = start.metric(reading, block.pair.take(rows))[:n]
                         effect[block.span, i, j] = (after - block.before).cpu().numpy()
                     bar.update(n)
-    return _dataset(
-        effect, sent, received, Pair.concatenate(found), metric, direction, chosen, statistics,
-        {
-            "method": "path patching",
-            "setter": getattr(setter, "__name__", type(setter).__name__),
-            "donors": donors if isinstance(donors, str) else "given",
-            "nodes": ", ".join(frozen_sites),
-            "read_step": read,
-        },
-    )  # fmt: skip
+    return _dataset(effect, graph, Pair.concatenate(found), start)
+
+
+@dataclass(frozen=True)
+class _Graph:
+    """Senders, receivers (None: the output), and the firings that are held fixed."""
+
+    senders: list[_Place]
+    receivers: list[_Place | None]
+    receiver_names: list[str]
+    nodes: list[Firing]
+    sites: list[str]
+
+
+def _graph(
+    start: Opening, sent: Mapping[str, Any], received: Mapping[str, Any], nodes: SiteNames
+) -> _Graph:
+    """Spell out the addresses of path patching.
+
+    Raises
+    ------
+    UnknownSiteError, AddressError, InputError
+        See `path_patch`.
+    """
+    if any(isinstance(address, str) for address in sent.values()):
+        raise InputError(f"{OUTPUT!r} is a receiver, not a sender.")
+    addresses = [a for a in (*sent.values(), *received.values()) if isinstance(a, Address)]
+    known = sites_of(start.network)
+    for address in addresses:
+        address.check(known)
+    frozen_sites = select_sites(nodes, known) if nodes else []
+    named = dict.fromkeys([*frozen_sites, *(address.site for address in addresses)])
+    sizes = measure_sizes(start.network, start.pairs, list(named))
+    spell = partial(_place, known=known, sizes=sizes, steps=start.steps)
+    senders = [spell(name, address) for name, address in sent.items()]
+    receivers = [None if isinstance(a, str) else spell(n, a) for n, a in received.items()]
+    firings = [f for site in frozen_sites for f in _firings(site, known, sizes, start.steps)]
+    firings += [f for place in (*senders, *receivers) if place for f in place.firings]
+    return _Graph(senders, receivers, list(received), list(dict.fromkeys(firings)), frozen_sites)
 
 
 class _Paths:
@@ -289,29 +298,19 @@ def _place(
     return _Place(name, covered, mask)
 
 
-def _dataset(
-    effect: np.ndarray,
-    senders: Mapping[str, Any],
-    receivers: Mapping[str, Any],
-    pair: Pair,
-    metric: Metric,
-    direction: str,
-    donors: np.ndarray,
-    statistics: Statistics,
-    attrs: dict[str, Any],
-) -> xr.Dataset:
+def _dataset(effect: np.ndarray, graph: _Graph, pair: Pair, start: Opening) -> xr.Dataset:
     import xarray as xr
 
     dataset = xr.Dataset(
         {"effect": (("example", "sender", "receiver"), effect)},
         {
             "example": np.arange(len(effect)),
-            "sender": list(senders),
-            "receiver": list(receivers),
+            "sender": [place.name for place in graph.senders],
+            "receiver": graph.receiver_names,
         },
-        attrs,
+        {**start.attrs("path patching"), "nodes": ", ".join(graph.sites)},
     )
-    gap = add_pair(dataset, pair, metric, direction, donors, statistics)
-    for name, values in summarise(effect, statistics, gap).items():
+    gap = add_pair(dataset, pair, start.metric, start.direction, start.donors, start.statistics)
+    for name, values in summarise(effect, start.statistics, gap).items():
         dataset[name] = (("sender", "receiver"), values)
     return dataset

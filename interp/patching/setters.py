@@ -101,6 +101,11 @@ def as_setter(given: Any) -> Setter:
     return setter
 
 
+def setter_name(setter: Setter) -> str:
+    """Return what results call a setter."""
+    return getattr(setter, "__name__", type(setter).__name__)
+
+
 def replacement_at(setter: Setter, base: Tensor, donor: Tensor, firing: Firing) -> Tensor:
     """Return what a setter writes at one firing, checked.
 
@@ -110,7 +115,7 @@ def replacement_at(setter: Setter, base: Tensor, donor: Tensor, firing: Firing) 
         If it has another shape, or is not finite.
     """
     new = setter(base, donor, firing)
-    name = getattr(setter, "__name__", type(setter).__name__)
+    name = setter_name(setter)
     if not isinstance(new, Tensor) or new.shape != base.shape:
         shape = tuple(new.shape) if isinstance(new, Tensor) else type(new).__name__
         raise InputError(

@@ -9,15 +9,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from interp.network.hooks import clock_of, device_of, sites_of
 from interp.patching.blocks import Block, run_blocks
 from interp.patching.engine import Resumer, pad_rows, patching_hooks
-from interp.patching.grid import Bundle, Grid, make_grid, sites_named
+from interp.patching.grid import Bundle, Grid
 from interp.patching.metrics import Metric, MetricFunction, Pair
-from interp.patching.opening import opening
-from interp.patching.pairs import Direction, Pairs, donor_examples
+from interp.patching.opening import grid_for, opening
+from interp.patching.pairs import Direction
 from interp.patching.result import table
-from interp.patching.setters import Firing, Setter, replacement_at
+from interp.patching.setters import Firing, Setter, replacement_at, setter_name
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -143,66 +142,34 @@ def patch_sweep(
     """
     from tqdm import tqdm
 
-    network, pairs, metric, setter, statistics, read = opening(
-        network_or_organism, clean, corrupted, metric, setter,
+    start = opening(
+        network_or_organism, clean, corrupted, metric, setter, direction, donors, answers,
         first_step=first_step, read_step=read_step, batch_size=batch_size,
         n_bootstrap=n_bootstrap, confidence=confidence, seed=seed,
     )  # fmt: skip
-    grid = grid_for(network, pairs, read, sites, steps, ticks, over, index)
-    chosen = donor_examples(donors, pairs.n_examples, seed)
+    grid = grid_for(start, sites, steps, ticks, over, index)
     firings, starts = grid.firings, {min(f.step for f in b.firings) for b in grid.bundles()}
-    effect = np.zeros((pairs.n_examples, *grid.shape), np.float32)
+    effect = np.zeros((start.pairs.n_examples, *grid.shape), np.float32)
     found = []
     with (
         torch.inference_mode(),
         tqdm(total=effect.size, unit="patch", desc="patching", disable=not progress) as bar,
     ):
-        job = _Sweep(network, grid, setter, metric, batch_size, bar)
-        for block in run_blocks(
-            network, pairs, direction, chosen, answers, metric, read, batch_size,
-            firings, firings, starts,
-        ):  # fmt: skip
-            resumer = Resumer(network, block.base, pairs.first_step, read)
+        job = _Sweep(start.network, grid, start.setter, start.metric, batch_size, bar)
+        for block in run_blocks(start, firings, firings, starts):
+            resumer = start.resumer(block.base)
             job.block(block, resumer, effect)
             found.append(block.pair)
     pair = Pair.concatenate(found)
-    name = getattr(setter, "__name__", type(setter).__name__)
+    name, words = setter_name(start.setter), (start.setter.__doc__ or "").strip()
     attrs = {
-        "method": "activation patching",
-        "setter": f"{name}: {(setter.__doc__ or '').strip().splitlines()[0] if setter.__doc__ else ''}",
-        "donors": donors if isinstance(donors, str) else "given",
-        "read_step": read,
+        **start.attrs("activation patching"),
+        "setter": f"{name}: {words.splitlines()[0] if words else ''}",
         "n_runs": job.n_run,
         "n_unchanged": effect.size - job.n_run,
         **described(network_or_organism, grid),
     }
-    return table(effect, grid, pair, metric, direction, chosen, statistics, attrs)
-
-
-def grid_for(
-    network: Any,
-    pairs: Pairs,
-    read_step: int,
-    sites: Any,
-    steps: Any,
-    ticks: Any,
-    over: Any,
-    index: Any,
-) -> Grid:
-    """Return the table's cells."""
-    known = sites_of(network)
-    sizes = measure_sizes(network, pairs, sites_named(known, sites))
-    allowed = [step for step in pairs.steps if step <= read_step]
-    return make_grid(known, sizes, allowed, sites, steps, ticks, over, index)
-
-
-def measure_sizes(network: Any, pairs: Pairs, sites: list[str]) -> dict[str, tuple[int, ...]]:
-    """Return site → sizes of its dims within a step, seen in one step of one example."""
-    from interp.network.capture import Capture
-
-    with torch.inference_mode(), clock_of(network).run(), Capture(network, sites) as capture:
-        network(pairs.clean[:1, :1].to(device_of(network)), None)
-    return {site: tuple(tensor.shape[2:]) for site, tensor in capture.stacked().items()}
+    return table(effect, grid, pair, start.metric, direction, start.donors, start.statistics, attrs)
 
 
 def described(network_or_organism: Any, grid: Grid) -> dict[str, Any]:
