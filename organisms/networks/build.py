@@ -9,11 +9,16 @@ from typing import Any
 from interp.errors import CheckpointError, InputError, UnknownNameError
 from interp.network.hooks import HookedNetwork
 from organisms.networks.drc import DRC, DRCConfig
+from organisms.networks.lstm import LSTM, LSTMConfig
 from organisms.networks.resnet import ResNet, ResNetConfig
 
-NetworkConfig = DRCConfig | ResNetConfig
+NetworkConfig = DRCConfig | ResNetConfig | LSTMConfig
 
-NETWORKS: dict[str, tuple[type, type]] = {"drc": (DRC, DRCConfig), "resnet": (ResNet, ResNetConfig)}
+NETWORKS: dict[str, tuple[type, type]] = {
+    "drc": (DRC, DRCConfig),
+    "resnet": (ResNet, ResNetConfig),
+    "lstm": (LSTM, LSTMConfig),
+}
 """Kind → the network and its configuration."""
 
 
@@ -25,7 +30,7 @@ def new_network(config: NetworkConfig, seed: int = 0) -> HookedNetwork:
 
 
 def config_record(config: NetworkConfig) -> dict[str, Any]:
-    """Return ``{"kind": "drc" | "resnet", **configuration}``, JSON-able."""
+    """Return ``{"kind": KIND, **configuration}``, JSON-able."""
     kind = next(kind for kind, (_, of) in NETWORKS.items() if isinstance(config, of))
     return {"kind": kind, **config.to_dict()}
 
@@ -36,7 +41,7 @@ def network_record(network: Any) -> dict[str, Any]:
 
 
 def build_network(record: Mapping[str, Any], seed: int = 0, source: str = "card") -> HookedNetwork:
-    """Build a network from ``{"kind": "drc" | "resnet", **configuration}``.
+    """Build a network from ``{"kind": KIND, **configuration}``.
 
     Raises
     ------
