@@ -48,7 +48,10 @@ class Bandits:
     @property
     def texts(self) -> list[str]:
         """The probabilities and the seed, written out."""
-        arms = [" ".join(f"{name} {p:.6f}" for name, p in zip(ARMS, row, strict=True)) for row in self.means]
+        arms = [
+            " ".join(f"{name} {p:.6f}" for name, p in zip(ARMS, row, strict=True))
+            for row in self.means
+        ]
         return [f"{text} luck {seed}" for text, seed in zip(arms, self.luck, strict=True)]
 
     def pays(self) -> np.ndarray:
