@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from interp.concepts import Concept
     from organisms.organism import Organism
 
-BUILT_IN = ("sokoban", "doors")
+BUILT_IN = ("sokoban", "doors", "bandits")
 """Families of the library: each lies in ``organisms.families.NAME.family`` as ``FAMILY``."""
 
 GROUP = "mesascope.families"

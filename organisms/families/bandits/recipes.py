@@ -12,6 +12,7 @@ from organisms.card import Card
 from organisms.families.bandits.world import ARMS, FEATURES, HORIZON, BanditWorld, draw_bandits
 from organisms.networks.build import network_record
 from organisms.networks.lstm import LSTMConfig
+from organisms.organism import Organism
 from organisms.training.policy_gradient import PolicyGradientConfig, PolicyGradientTrainer
 from organisms.training.recipe import Recipe
 
@@ -60,13 +61,10 @@ class BanditRecipe(Recipe):
         practice = BanditPractice(self.ppo.n_environments, self.ppo.seed)
         return PolicyGradientTrainer(self.first_network(device), practice, self.ppo)
 
-    def organism(self, network, name, steps):
-        raise NotImplementedError
-
-    def card(self, network: HookedNetwork, name: str, steps: int) -> Card:
-        """Return the card of a trained network."""
+    def organism(self, network: HookedNetwork, name: str, steps: int) -> Organism:
+        """Return a trained network as an organism, with a card that says how it was made."""
         config = self.ppo
-        return Card(
+        card = Card(
             name=name,
             family="bandits",
             summary=self.summary,
@@ -80,6 +78,7 @@ class BanditRecipe(Recipe):
             licence="Apache-2.0",
             limits=self.limits,
         )
+        return Organism(network, card)
 
 
 _RECIPE = BanditRecipe(

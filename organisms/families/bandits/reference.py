@@ -55,6 +55,11 @@ class BayesLearner(HookedNetwork):
         self.register_buffer("table", torch.from_numpy(action_values()), persistent=False)
         self.setup()
 
+    @property
+    def state_sites(self) -> list[str]:
+        """What it has learned so far."""
+        return ["posterior"]
+
     def initial_state(self, batch_size: int) -> Tensor:
         """Return counts of nothing, (batch, arm, 2) int64: paid, not paid."""
         return torch.zeros(batch_size, 2, 2, dtype=torch.int64, device=self.table.device)
