@@ -445,6 +445,38 @@ def contract_attrs(thing: Any) -> dict[str, str]:
     return {name: json.dumps(value) for name, value in said.items()}
 
 
+_KINDS = {"Discrete": Discrete, "MultiDiscrete": MultiDiscrete, "ArraySpace": ArraySpace}
+
+
+def action_json(action: Action) -> str:
+    """Return an action space as JSON text; `action_space_of` reads it."""
+    return json.dumps({"kind": type(action).__name__, **asdict(action)})
+
+
+def action_space_of(run: Any) -> Action:
+    """Return the action space of a recorded run; of one that does not say, as many as it has logits."""
+    said = _attribute(run, "action_space")
+    if said is None:
+        return Discrete(int(run.sizes["action_index"]))
+    kind = _KINDS[said.pop("kind")]
+    return kind(**{name: _tuples(value) for name, value in said.items()})
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(_tuples(v) for v in value) if isinstance(value, list) else value
+
+
+def outputs_of(run: Any) -> tuple[str, ...]:
+    """Return the names of the variables of a run that are outputs of its network."""
+    said = _attribute(run, "outputs")
+    return ("logits", "value") if said is None else tuple(said)
+
+
+def facts_of(run: Any) -> tuple[str, ...]:
+    """Return the names of the variables of a run that are facts which its world told."""
+    return tuple(_attribute(run, "facts") or ())
+
+
 def named_outputs(output: NetworkOutput | Outputs) -> dict[str, Tensor]:
     """Return what a network gave as tensors by name, (step, batch, …); no ``value`` if there is none."""
     if hasattr(output, "named"):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -377,19 +376,9 @@ class Organism:
 
         Of the tensors as they are now, so it tells an edited network from the one that was loaded.
         """
-        import torch
+        from interp.network.weights import weights_sha256
 
-        digest = hashlib.sha256()
-        for name, tensor in sorted(self.network.state_dict().items()):
-            tensor = tensor.detach().cpu().contiguous()
-            if tensor.dtype == torch.bfloat16:  # NumPy has no such dtype; its bytes are what counts
-                array, dtype = tensor.reshape(-1).view(torch.int16).numpy(), "bfloat16"
-            else:
-                array = tensor.numpy()
-                dtype = array.dtype.str
-            digest.update(f"{name} {dtype} {tuple(tensor.shape)}\n".encode())
-            digest.update(array.tobytes())
-        return digest.hexdigest()
+        return weights_sha256(self.network)
 
     def describe(self) -> dict[str, Any]:
         """Return what stores keep of the organism: JSON-able."""

@@ -12,3 +12,9 @@ def to_numpy(tensor: torch.Tensor) -> np.ndarray:
     if tensor.dtype == torch.bfloat16:
         tensor = tensor.float()
     return tensor.cpu().numpy()
+
+
+def output_array(tensor: torch.Tensor) -> np.ndarray:
+    """Return a network's output as an array on the host; half precision becomes float32."""
+    half = tensor.dtype in (torch.float16, torch.bfloat16)
+    return to_numpy(tensor.float() if half else tensor)

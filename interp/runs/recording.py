@@ -12,11 +12,20 @@ from typing import Any
 
 import numpy as np
 
-from interp.contract import Organism, Tasks
+from interp.contract import Organism, Tasks, spaces_of
 from interp.errors import InputError, UnfiredInterventionError
 from interp.interventions.applied import Intervention, applying, as_interventions
 from interp.network.hooks import clock_of, device_of
-from interp.runs.episodes import DEFAULT_BATCH, block_steps, run_variables
+from interp.network.weights import weights_sha256
+from interp.runs.episodes import (
+    DEFAULT_BATCH,
+    block_steps,
+    episode_variables,
+    outcome_attrs,
+    run_attrs,
+    run_variables,
+    stored,
+)
 from interp.runs.rollout import check_batch_size, check_options
 from interp.runs.tape import Tape, TapeOrganism
 from interp.store.create import create_store
@@ -24,9 +33,6 @@ from interp.store.layout import StoreSpec, default_block, step_bytes
 from interp.store.location import StorePath
 from interp.store.read import open_store
 from interp.store.write import BlockWriter, StoreWriter
-
-ALWAYS = ("observation", "action", "reward", "logits", "value", "done")
-"""Per-step variables of every store, whatever sites are named."""
 
 
 def record(
@@ -41,6 +47,7 @@ def record(
     temperature: float = 0.0,
     interventions: Sequence[Intervention] = (),
     batch_size: int | None = None,
+    observation_dtype: Any = None,
     progress: bool = True,
     resume: bool = True,
     storage_options: dict[str, Any] | None = None,
@@ -79,6 +86,9 @@ def record(
     batch_size
         Episodes side by side. By default a power of two up to 128 such that 8 steps of the
         variables fit in 64 MiB, so it depends on the sites and the dtype alone.
+    observation_dtype
+        To store observations in another dtype than the world's: one, or a mapping name → dtype. Values
+        that it cannot hold to the bit are refused when they come.
     progress
         Show a progress bar.
     resume
@@ -124,12 +134,15 @@ def record(
     interventions = as_interventions(interventions)
     identity = {
         **organism.describe(),
+        "weights_sha256": weights_sha256(organism.network),
         "kind": "closed loop",
         "seed": int(seed),
         "temperature": float(temperature),
         "interventions": [_fingerprint(item) for item in interventions],
     }
-    spec = _spec(organism, tasks, sites, dtype, thinking_steps, batch_size, identity)
+    spec = _spec(
+        organism, tasks, sites, dtype, thinking_steps, batch_size, identity, observation_dtype
+    )
     with create_store(path, spec, resume, storage_options) as writer:
         _note_versions(writer)
         with _checked_interventions(organism, interventions, writer) as note_fired:
@@ -195,6 +208,7 @@ def record_replay(
     wanted = ("organism", "weights_sha256", "kind", "seed", "temperature", "interventions")
     identity = {
         **organism.describe(),
+        "weights_sha256": weights_sha256(organism.network),
         "kind": "replay",
         "replay_of": {key: run.attrs.get(key) for key in (*wanted, "tasks_sha256", "sites")},
     }
@@ -219,22 +233,28 @@ def _spec(
     thinking_steps: int,
     batch_size: int | None,
     identity: dict[str, Any],
+    observation_dtype: Any = None,
 ) -> StoreSpec:
-    variables = run_variables(organism, tasks, () if sites is None else sites, dtype)
+    sites = () if sites is None else sites
+    variables = run_variables(organism, tasks, sites, dtype, observation_dtype)
     if batch_size is None:
         total = sum(step_bytes(v) for v in variables.values())
         batch_size = default_block(total, len(tasks), DEFAULT_BATCH)
     check_batch_size(batch_size)
-    kept = {name: list(v.dims[2:]) for name, v in variables.items() if name not in ALWAYS}
+    kept = {name: list(v.dims[2:]) for name, v in variables.items() if v.role == "site"}
+    world = organism.world(tasks[0:1])
     return StoreSpec(
         level_ids=tuple(str(name) for name in tasks.ids),
         levels=tuple(str(text) for text in tasks.texts),
         first_step=-thinking_steps,
-        n_steps=thinking_steps + organism.world(tasks[0:1]).max_steps,
+        n_steps=thinking_steps + world.max_steps,
         block=min(int(batch_size), len(tasks)),
         variables=variables,
+        episode_variables=episode_variables(organism),
+        attrs_of={"outcome": outcome_attrs(organism)},
         identity={**identity, "dtype": np.dtype(dtype).name, "sites": kept},
         about={
+            **run_attrs(organism, spaces_of(organism, world, world.reset()), variables),
             "versions": _versions(),
             "device": str(device_of(organism.network)),
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -273,7 +293,7 @@ def _record_block(
     steps = block_steps(
         organism,
         tasks,
-        sites=[name for name in block.variables if name not in ALWAYS],
+        sites=[name for name, v in block.variables.items() if v.role == "site"],
         seed=seed,
         thinking_steps=thinking_steps,
         temperature=temperature,
@@ -283,10 +303,11 @@ def _record_block(
     for step in steps:
         if actions is not None:
             step.values["action"] = actions[step.rows, step.step + thinking_steps]
-        block.put(step.step, step.rows, step.values)
+        values = {name: stored(value, block.variables, name) for name, value in step.values.items()}
+        block.put(step.step, step.rows, values)
     if before_finish is not None:
         before_finish()
-    block.finish(ended["length"], ended["solved"])
+    block.finish(**ended)
 
 
 @contextmanager

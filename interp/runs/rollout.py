@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from numbers import Real
 from typing import Any
@@ -12,10 +12,19 @@ import numpy as np
 import torch
 from torch.utils._pytree import tree_map
 
-from interp.contract import World
+from interp.contract import Spaces, World, named_outputs, output_dims, spaces_of
 from interp.errors import InputError, check_integer
 from interp.network.clock import ClosedLoop
 from interp.network.hooks import clock_of, device_of
+from interp.network.tensors import output_array
+from interp.runs.heads import Head, check_action, head_of, no_action
+from interp.runs.observations import (
+    as_tensors,
+    batch_size_of,
+    by_variable,
+    check_observation,
+    rows_of,
+)
 
 
 @dataclass(frozen=True)
@@ -26,18 +35,20 @@ class StepRecord:
     """Step label; negative while thinking."""
     rows: np.ndarray
     """(running,) int64: which rows of the batch were still running, ascending."""
-    observation: np.ndarray
-    """(running, *observation dims): what the network saw."""
-    logits: np.ndarray
-    """(running, action) float32."""
-    value: np.ndarray
-    """(running,) float32."""
+    observation: Any
+    """(running, *observation dims): what the network saw; a dict of several."""
+    outputs: Mapping[str, np.ndarray]
+    """Name → (running, …): what the network put out, half precision as float32."""
+    output_dims: Mapping[str, tuple[str, ...]]
+    """Name → the dims after the rows."""
     action: np.ndarray
-    """(running,) int64; −1 while thinking."""
+    """(running, *action dims); −1, NaN in a box, while thinking."""
     reward: np.ndarray
-    """(running,) float32."""
+    """(running,), in the world's dtype; 0 while thinking."""
     done: np.ndarray
     """(running,) bool: the episode ended with this step."""
+    facts: Mapping[str, np.ndarray] = field(default_factory=dict)
+    """Name → (running, …): what the world tells beside the observation (`World.facts`)."""
 
 
 def rollout(
@@ -48,6 +59,8 @@ def rollout(
     seed: int = 0,
     first_episode: int = 0,
     temperature: float = 0.0,
+    spaces: Spaces | None = None,
+    head: Head | None = None,
 ) -> Iterator[StepRecord]:
     """Let `network` act in `world` until every episode is over, one record per step.
 
@@ -67,8 +80,13 @@ def rollout(
         with both, so a sample does not depend on how episodes are batched. Hooks read these indices
         from ``clock.examples``, and the world from ``clock.loop``.
     temperature
-        0 takes the action with the largest logit; otherwise actions are drawn from
+        0 takes the action with the largest logit (the mean, in a box); otherwise actions are drawn from
         ``softmax(logits / temperature)``.
+    spaces
+        What the world shows and takes; by default as `interp.contract.spaces_of`.
+    head
+        Makes actions of the network's outputs; by default what the action space implies, see
+        `interp.runs.heads`.
 
     Yields
     ------
@@ -77,11 +95,15 @@ def rollout(
     Raises
     ------
     InputError
-        As `check_options`, or when the network's output is not finite.
+        As `check_options`, or when an observation is not what the world says it shows, or when it, an
+        output of the network or an action is not finite.
     """
     check_options(thinking_steps, seed, temperature)
     observation = world.reset()
-    rows = np.arange(len(observation))
+    spaces = spaces_of(None, world, observation) if spaces is None else spaces
+    head = head_of(None, spaces.action) if head is None else head
+    n = batch_size_of(observation)
+    rows = np.arange(n)
     rngs = (
         [np.random.default_rng([seed, first_episode + int(row)]) for row in rows]
         if temperature
@@ -90,25 +112,28 @@ def rollout(
     state = network.initial_state(len(rows))
     step, memory = -thinking_steps, {}
     while len(rows):
-        seen = observation[rows]
+        check_observation(spaces, observation)
+        seen, facts = rows_of(observation, rows), _facts(world, rows)
+        for name, array in by_variable(seen).items():
+            _check_finite(name, array, step, first_episode + rows)
         loop = ClosedLoop(world, rows, memory)
-        logits, value, state = _forward(network, seen, state, step, first_episode + rows, loop)
-        if not (np.isfinite(logits).all() and np.isfinite(value).all()):
-            bad = rows[~(np.isfinite(logits).all(axis=1) & np.isfinite(value))]
-            raise InputError(
-                f"The network's logits or value are not finite at step {step}, "
-                f"episodes {[int(first_episode + row) for row in bad[:5]]}."
-            )
+        outputs, dims, state = _forward(
+            network, seen, state, step, first_episode + rows, loop, spaces
+        )
+        for name, array in outputs.items():
+            _check_finite(f"The network's {name}", array, step, first_episode + rows)
         if step < 0:
-            action = np.full(len(rows), -1)
+            action = no_action(spaces.action, len(rows))
             reward, done = np.zeros(len(rows), np.float32), np.zeros(len(rows), bool)
         else:
-            action = _choose(logits, temperature, [rngs[row] for row in rows] if rngs else [])
-            all_actions = np.full(len(observation), -1)
+            chosen = head(outputs, temperature, [rngs[row] for row in rows] if rngs else [])
+            action = check_action(spaces.action, chosen, len(rows))
+            all_actions = no_action(spaces.action, n)
             all_actions[rows] = action
             observation, all_rewards, terminated, truncated = world.step(all_actions)
-            reward, done = all_rewards[rows], (terminated | truncated)[rows]
-        yield StepRecord(step, rows, seen, logits, value, action, reward, done)
+            reward = np.asarray(all_rewards)[rows]
+            done = (np.asarray(terminated) | np.asarray(truncated))[rows]
+        yield StepRecord(step, rows, seen, outputs, dims, action, reward, done, facts)
         if done.any():
             going = np.flatnonzero(~done)
             rows = rows[going]
@@ -132,26 +157,30 @@ def check_batch_size(batch_size: int) -> None:
 
 def _forward(
     network: Any,
-    observation: np.ndarray,
+    observation: Any,
     state: Any,
     step: int,
     examples: np.ndarray,
     loop: ClosedLoop,
-) -> tuple[np.ndarray, np.ndarray, Any]:
+    spaces: Spaces,
+) -> tuple[dict[str, np.ndarray], dict[str, tuple[str, ...]], Any]:
     # Grad mode is set around the call alone: held across a yield it would leak to the consumer.
     with torch.inference_mode(), clock_of(network).run(step, examples, loop):
-        batch = torch.from_numpy(np.ascontiguousarray(observation))[None].to(device_of(network))
-        output = network(batch, state)
-    return (
-        output.logits[0].float().cpu().numpy(),
-        output.value[0].float().cpu().numpy(),
-        output.state,
+        output = network(as_tensors(observation, device_of(network)), state)
+    named = {name: output_array(tensor[0]) for name, tensor in named_outputs(output).items()}
+    return named, output_dims(output, spaces.action), output.state
+
+
+def _facts(world: Any, rows: np.ndarray) -> dict[str, np.ndarray]:
+    facts = getattr(world, "facts", None) or {}
+    return {name: np.asarray(array)[rows] for name, array in facts.items()}
+
+
+def _check_finite(name: str, array: np.ndarray, step: int, episodes: np.ndarray) -> None:
+    if array.dtype.kind != "f" or np.isfinite(array).all():
+        return
+    bad = episodes[~np.isfinite(array).reshape(len(array), -1).all(axis=1)]
+    verb = "are" if name.endswith("s") else "is"
+    raise InputError(
+        f"{name} {verb} not finite at step {step}, episodes {[int(e) for e in bad[:5]]}."
     )
-
-
-def _choose(logits: np.ndarray, temperature: float, rngs: list[np.random.Generator]) -> np.ndarray:
-    if not temperature:
-        return logits.argmax(axis=1)
-    # The Gumbel trick: argmax of logits plus Gumbel noise is a draw from their softmax.
-    noise = np.stack([rng.gumbel(size=logits.shape[1]) for rng in rngs])
-    return (logits / temperature + noise).argmax(axis=1)

@@ -181,7 +181,7 @@ def _check_spec(spec: StoreSpec) -> None:
     if len(spec.levels) != spec.n_episodes or len(set(spec.level_ids)) != spec.n_episodes:
         raise InputError("Every episode needs a level, and a level id of its own.")
     sizes: dict[str, tuple[int, str]] = {}
-    reserved = {"step", "tick", "length", "solved", "level_id", "level"}
+    reserved = {"step", "tick", "length", "solved", "outcome", "level_id", "level"}
     for name, variable in spec.variables.items():
         if not name or "/" in name or name.startswith(("__", ".")) or name in reserved:
             raise InputError(f"{name!r} cannot be the name of a variable in a store.")
@@ -208,6 +208,7 @@ def _create(location: Location, spec: StoreSpec, options: dict[str, Any] | None)
     store = location.zarr_store(read_only=False, options=options)
     identity = _identity(spec)
     attrs = {"mesascope_schema": SCHEMA, **jsonable(spec.about), **identity}
+    attrs |= {"episode_variables": list(spec.episode_variables)}
     attrs |= {"identity": list(identity), "complete": False}
     # overwrite=True only ever meets what a creation that was killed left.
     group = zarr.create_group(
@@ -224,9 +225,15 @@ def _create(location: Location, spec: StoreSpec, options: dict[str, Any] | None)
             layout=layout_of(variable, spec),
             compress=is_compressed(variable),
         )
-    _add(group, "length", ("episode",), (n,), "int32", chunk=spec.block)
-    _add(group, "solved", ("episode",), (n,), "bool", chunk=spec.block)
+    for name, dtype in {"length": "int32", **spec.episode_variables}.items():
+        _add(group, name, ("episode",), (n,), dtype, chunk=spec.block)
     members: Any = group
+    for name, attributes in spec.attrs_of.items():
+        if name in members:
+            members[name].attrs.put(jsonable(attributes))
+    for name, variable in spec.variables.items():
+        if variable.may_be_nan:
+            members[name].attrs.put({"may_be_nan": True})
     coords = {"step": spec.first_step + np.arange(spec.n_steps)}
     sizes = {
         d: s for v in spec.variables.values() for d, s in zip(v.dims[2:], v.shape, strict=True)

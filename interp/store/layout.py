@@ -50,6 +50,10 @@ class StoreSpec:
         floating-point results may depend on it in the last bits.
     variables
         Name → `Variable` (anything with ``dims, shape, dtype, fill``): what every step adds.
+    episode_variables
+        Name → dtype of what is known of an episode when it is over, beside its length.
+    attrs_of
+        Name → attributes of that variable (JSON-able).
     identity
         JSON-able attributes that a recording must share with the store that it resumes.
     about
@@ -62,6 +66,8 @@ class StoreSpec:
     n_steps: int
     block: int
     variables: Mapping[str, Variable]
+    episode_variables: Mapping[str, Any] = field(default_factory=lambda: {"solved": "bool"})
+    attrs_of: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     identity: Mapping[str, Any] = field(default_factory=dict)
     about: Mapping[str, Any] = field(default_factory=dict)
 

@@ -16,6 +16,9 @@ from interp.store.read import damaged_chunks, file_name, file_shape
 if TYPE_CHECKING:
     import zarr
 
+RESULTS = ("length", "solved", "outcome")
+"""What is written of a block of episodes when it is over."""
+
 
 @dataclass
 class VerifyReport:
@@ -117,7 +120,8 @@ def _arrays(group: zarr.Group, report: VerifyReport) -> dict[str, zarr.Array]:
     import zarr
 
     attrs: dict[str, Any] = dict(group.attrs)
-    expected = [*attrs.get("variables", {}), "length", "solved", "level_id", "level", "step"]
+    of_episodes = attrs.get("episode_variables", ["solved"])
+    expected = [*attrs.get("variables", {}), "length", *of_episodes, "level_id", "level", "step"]
     try:
         arrays = dict(group.arrays())
     except (ValueError, KeyError, TypeError) as error:
@@ -171,7 +175,7 @@ def _check_file(
     )
     metadata: Any = array.metadata
     dims = metadata.dimension_names
-    if report.complete and name in ("length", "solved"):
+    if report.complete and name in RESULTS:
         expected = np.ones(1, bool)
     else:
         expected = _expected(dims, name, region, length, valid)
@@ -187,7 +191,8 @@ def _check_file(
         report.damaged += damaged_chunks(array, name, file) or [path]
         return
     report.n_bytes += values.nbytes
-    if values.dtype.kind == "f" and dims[:2] == ("episode", "step"):
+    checked = values.dtype.kind == "f" and not array.attrs.get("may_be_nan")
+    if checked and dims[:2] == ("episode", "step"):
         finite = np.isfinite(values).reshape(*values.shape[:2], -1).all(axis=2)
         if (expected & ~finite).any():
             report.not_finite.append(path)
@@ -204,6 +209,6 @@ def _expected(
     if dims[:2] == ("episode", "step"):
         steps = np.arange(region[1].start, region[1].stop)
         return steps < valid[region[0], None]
-    if name in ("length", "solved"):
+    if name in RESULTS:
         return length[region[0]] >= 0
     return np.array([True])

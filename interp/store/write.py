@@ -181,7 +181,7 @@ class BlockWriter:
         self._writer, self._block = writer, block
         self.episodes = writer.episodes(block)
         self.size = self.episodes.stop - self.episodes.start
-        self.variables = tuple(writer.spec.variables)
+        self.variables = dict(writer.spec.variables)
         self._tracks = {
             name: _Track(writer, name, variable, self.episodes)
             for name, variable in writer.spec.variables.items()
@@ -213,30 +213,35 @@ class BlockWriter:
                 raise UnknownNameError("variable of the store", name, self._tracks)
             self._tracks[name].put(position, rows, np.asarray(value))
 
-    def finish(self, length: np.ndarray, solved: np.ndarray) -> None:
+    def finish(self, length: np.ndarray, solved: Any = None, outcome: Any = None) -> None:
         """Write what is buffered, then the per-episode variables, ``length`` last.
 
         Parameters
         ----------
         length
             (episode,) int: steps taken in the world.
-        solved
-            (episode,) bool.
+        solved, outcome
+            (episode,) bool and float64: those of them that the store has.
 
         Raises
         ------
         InputError
-            If a variable was not put for exactly the steps that the lengths say.
+            If one of them is missing, or a variable was not put for exactly the steps that the lengths say.
         """
         writer = self._writer
         length = np.asarray(length, np.int32)
         if length.shape != (self.size,) or (length < 0).any():
             raise InputError(f"length must be ({self.size},) and ≥ 0, got {length!r}.")
+        results = {"solved": solved, "outcome": outcome}
+        for name in writer.spec.episode_variables:
+            if np.shape(results[name]) != (self.size,):
+                raise InputError(f"{name} must be ({self.size},), got {results[name]!r}.")
         n_valid = length - writer.spec.first_step
         for track in self._tracks.values():
             track.finish(n_valid)
         writer._drain()  # `length` says that all else is there
-        writer._write("solved", (self.episodes,), np.asarray(solved, bool))
+        for name, dtype in writer.spec.episode_variables.items():
+            writer._write(name, (self.episodes,), np.asarray(results[name], dtype))
         writer._write("length", (self.episodes,), length)
         writer.done[self._block] = True
 
@@ -272,7 +277,7 @@ class _Track:
             self.start += self.steps
         if self.came[rows, position].any():
             raise InputError(f"{self.name!r}: a row of step {position} came twice.")
-        if self.buffer.dtype.kind == "f":
+        if self.buffer.dtype.kind == "f" and not self.variable.may_be_nan:
             self._check_range(position, rows, values)
         self.buffer[rows, position - self.start] = _cast(values, self.buffer.dtype)
         self.came[rows, position] = True
@@ -308,7 +313,8 @@ class _Track:
 
     def _check_range(self, position: int, rows: np.ndarray, values: np.ndarray) -> None:
         # Half of the last spacing beyond the largest number still rounds to it.
-        limit = 65519.0 if self.buffer.dtype == np.float16 else float(np.finfo(np.float32).max)
+        dtype = self.buffer.dtype
+        limit = 65519.0 if dtype == np.float16 else float(np.finfo(dtype).max)
         # NaN is neither, and goes through min and max.
         if not values.size or (values.min() >= -limit and values.max() <= limit):
             return
@@ -322,8 +328,8 @@ class _Track:
         )
         if np.isfinite(worst):
             raise InputError(
-                f"{self.name!r} is {worst:g} at {where}, beyond ±65504, the range of float16. "
-                "Record with dtype='float32'."
+                f"{self.name!r} is {worst:g} at {where}, beyond ±{np.finfo(dtype).max:g}, the range "
+                f"of {dtype}. Record with dtype='float32'."
             )
         raise InputError(f"{self.name!r} is not finite ({worst}) at {where}.")
 

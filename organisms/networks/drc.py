@@ -29,6 +29,7 @@ from organisms.networks.parts import (
     lecun_normal_,
     make_mlp,
     make_readout,
+    observation_space,
     scale_observations,
     tanh,
 )
@@ -265,6 +266,7 @@ class DRC(HookedNetwork):
         self.n_layers, self.n_ticks = config.n_layers, config.n_ticks
         self.n_actions = config.n_actions
         self.observation_dims = config.observation_dims
+        self.observation_space = observation_space(config.observation, config.observation_dims)
 
         self.embed = nn.ModuleList()
         n_inputs = config.observation_channels

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils import skip_init
 
+from interp.contract import ArraySpace
 from interp.errors import InputError, UnknownNameError, check_integer
 from interp.network.hooks import SitePoint
 from organisms.networks.config import OBSERVATIONS
@@ -139,6 +140,11 @@ def size_dim(name: str, size: int, sizes: Sequence[int]) -> str:
     one length.
     """
     return name if size == sizes[-1] else f"{name}_{size}"
+
+
+def observation_space(encoding: str, dims: tuple[str, ...]) -> ArraySpace:
+    """Return what a network takes: whole numbers, colours 0 to 255 or planes of 0 and 1, of any board."""
+    return ArraySpace(tuple(dims), (), "uint8", 0, 255 if encoding == "rgb" else 1)
 
 
 def scale_observations(

@@ -19,6 +19,7 @@ from organisms.networks.parts import (
     check_episode_starts,
     make_mlp,
     make_readout,
+    observation_space,
     scale_observations,
     size_dim,
 )
@@ -125,6 +126,7 @@ class ResNet(HookedNetwork):
         self.config = config
         self.n_actions = config.n_actions
         self.observation_dims = config.observation_dims
+        self.observation_space = observation_space(config.observation, config.observation_dims)
         self.sequences = nn.ModuleList()
         n_inputs = config.observation_channels
         for channels, kernel_size in zip(config.channels, config.kernel_sizes, strict=True):
