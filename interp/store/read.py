@@ -47,7 +47,7 @@ def open_store(
     -------
     xarray.Dataset
         Lazy: values are read, and their checksums compared, when they are asked for. The variables
-        are those of ``docs/architecture.md``; `episode` e was recorded at the steps
+        are those of ``docs/contract.md``; `episode` e was recorded at the steps
         ``-thinking_steps <= step < length[e]``, everything else is padding. It is what
         ``xarray.open_zarr(path)`` gives, except that a damaged chunk is named. ``.chunk({})`` turns
         it into dask arrays along the chunks on disk.
