@@ -140,6 +140,10 @@ class UnfiredInterventionError(InterventionError):
     """An intervention whose address was never reached during the run."""
 
 
+class TrainingModeWarning(UserWarning):
+    """A network is examined in training mode, in which dropout or batch norm change what it does."""
+
+
 class LevelError(MesascopeError, ValueError):
     """A malformed task text.
 

@@ -4,13 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import ExitStack
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
 from interp.errors import InputError
-from interp.network.hooks import check_rank, sites_of
 from interp.network.site_names import select_sites
+from interp.network.view import NetworkView, check_rank
+
+
+class Firing(NamedTuple):
+    """One firing and where the clock said it was."""
+
+    step: int | None
+    tick: int | None
+    first_step: int
+    tensor: torch.Tensor
+
+
+class Firings(dict[str, torch.Tensor]):
+    """Site → its firings (step, batch, *dims), in the order of the clock's labels.
+
+    Attributes
+    ----------
+    fired : dict of str to Tensor
+        Site → (step,) or (step, tick) bool: False where the site did not fire and NaN stands instead.
+        ``fired[site].sum(1)`` is the number of ticks of every step.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fired: dict[str, torch.Tensor] = {}
 
 
 class Capture:
@@ -43,26 +67,28 @@ class Capture:
 
     def __init__(self, network: Any, sites: Iterable[str], device: Any = None):
         self.network = network
-        known = sites_of(network)
+        self.view = NetworkView(network)
+        known = self.view.sites
         self.dims = {site: known[site] for site in select_sites(sites, known)}
         self.device = device
         self._stack = ExitStack()
-        self._firings: dict[str, list[torch.Tensor]] = {}
-        self._steps: dict[str, list[int | None]] = {}
+        self._firings: dict[str, list[Firing]] = {}
+        self._n_ticks: dict[str, int] = {}
         self._clear()
 
     def _clear(self) -> None:
         self._firings = {site: [] for site in self.dims}
-        self._steps = {site: [] for site in self.dims}
 
     def _keep(self, tensor: torch.Tensor, hook: Any) -> None:
         # Not `detach()` alone: the network may write into this memory at its next tick.
-        self._firings[hook.name].append(tensor.detach().to(self.device, copy=True))
-        clock = getattr(hook, "clock", None)
-        self._steps[hook.name].append(None if clock is None else clock.step)
+        kept = tensor.detach().to(self.device, copy=True)
+        clock = self.view.clock
+        self._firings[hook.name].append(Firing(clock.step, clock.tick, clock.first_step, kept))
 
     def __enter__(self) -> Capture:
         self._clear()
+        self._n_ticks = {}
+        self.view.warn_in_training_mode()
         if self.dims:
             hooks = [(site, self._keep) for site in self.dims]
             self._stack.enter_context(self.network.hooks(fwd_hooks=hooks))
@@ -77,35 +103,97 @@ class Capture:
         Raises
         ------
         InputError
-            If a site did not fire, or fired more than once in the step without declaring ticks.
+            If a site did not fire, fired in several steps, more than once in the step without declaring
+            ticks, or in another number of ticks than at the steps taken before.
         """
-        taken = {site: tensor[0] for site, tensor in self.stacked(expect_steps=1).items()}
+        taken = {site: self._laid_out(site, one_step=True)[0][0] for site in self.dims}
+        for site, tensor in taken.items():
+            n = tensor.shape[1] if self.view.ticks(site) else 1
+            if self._n_ticks.setdefault(site, n) != n:
+                raise InputError(
+                    f"The site {site!r} fired in {self._n_ticks[site]} ticks of one step and {n} of "
+                    "another: steps taken one by one need as many ticks each."
+                )
         self._clear()
         return taken
 
-    def stacked(self, expect_steps: int | None = None) -> dict[str, torch.Tensor]:
-        """Return all firings so far as ``(step, batch, *dims)``, ``tick`` first among the dims."""
-        return {site: self._stack_site(site, expect_steps) for site in self.dims}
+    def stacked(self) -> Firings:
+        """Return all firings so far as ``(step, batch, *dims)``, ``tick`` first among the dims.
 
-    def _stack_site(self, site: str, expect_steps: int | None) -> torch.Tensor:
-        firings, steps = self._firings[site], self._steps[site]
-        n_steps = len(dict.fromkeys(steps)) if expect_steps is None else expect_steps
-        if not firings or len(firings) % n_steps:
+        A firing stands where the clock said it was. Steps count from the first of the run and ticks
+        from 0; where others fired and this one did not (a step of fewer ticks), there is NaN, and
+        False in ``fired``.
+
+        Raises
+        ------
+        InputError
+            If a site never fired, fired twice at one place, in several shapes, or not everywhere and is
+            no float that could be NaN.
+        """
+        firings = Firings()
+        for site in self.dims:
+            firings[site], firings.fired[site] = self._laid_out(site)
+        return firings
+
+    def _laid_out(
+        self, site: str, one_step: bool = False
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        firings, ticks = self._firings[site], self.view.ticks(site)
+        if not firings:
             raise InputError(
-                f"The site {site!r} fired {len(firings)} times in {n_steps} steps: its firings "
-                "cannot be laid out along step and tick. Hooks must not skip ticks."
+                f"The site {site!r} never fired while it was captured. {self.view.why_silent(site)}"
             )
-        per_step = len(firings) // n_steps
-        ticks = self.dims[site][:1] == ("tick",)
-        check_rank(site, firings[0], self.dims[site][ticks:])
-        if per_step > 1 and not ticks:
-            raise InputError(
-                f"The site {site!r} fired {per_step} times a step but declares no tick dim; "
-                "declare it with ticks=True so that no firing is dropped."
-            )
+        shape = firings[0].tensor.shape
+        check_rank(site, firings[0].tensor, self.view.feature_dims(site))
+        cells: dict[tuple[int, int], torch.Tensor] = {}
+        for firing in firings:
+            if firing.tensor.shape != shape:
+                raise InputError(
+                    f"The site {site!r} fired {tuple(shape)} and {tuple(firing.tensor.shape)} (at "
+                    f"step {firing.step}, tick {firing.tick}): one array cannot hold both."
+                )
+            at = (firing.step or 0, (firing.tick or 0) if ticks else 0)
+            if at in cells:
+                raise InputError(_twice(site, firing, len(firings), ticks))
+            cells[at] = firing.tensor
+        first, last = min(step for step, _ in cells), max(step for step, _ in cells)
+        if not one_step:
+            first = min(first, *(f.first_step for f in firings if f.step is not None), first)
+        elif first != last:
+            raise InputError(f"The site {site!r} fired in the steps {first} to {last}, not in one.")
+        n_ticks = 1 + max(tick for _, tick in cells)
+        places = [[(step, tick) for tick in range(n_ticks)] for step in range(first, last + 1)]
+        fired = torch.tensor([[at in cells for at in row] for row in places])
+        if not fired.all():
+            self._pad(site, cells, places)
         if not ticks:
-            return torch.stack(firings)
-        by_step = [
-            torch.stack(firings[i : i + per_step], dim=1) for i in range(0, len(firings), per_step)
-        ]
-        return torch.stack(by_step)
+            return torch.stack([cells[row[0]] for row in places]), fired[:, 0]
+        by_step = [torch.stack([cells[at] for at in row], dim=1) for row in places]
+        return torch.stack(by_step), fired
+
+    @staticmethod
+    def _pad(site: str, cells: dict[tuple[int, int], torch.Tensor], places: list[Any]) -> None:
+        """Put NaN where the site did not fire."""
+        like = next(iter(cells.values()))
+        holes = [at for row in places for at in row if at not in cells]
+        if not like.is_floating_point():
+            step, tick = holes[0]
+            raise InputError(
+                f"The site {site!r} did not fire at step {step}, tick {tick}, where others did, and "
+                f"{like.dtype} has no NaN to stand there."
+            )
+        cells.update(dict.fromkeys(holes, torch.full_like(like, torch.nan)))
+
+
+def _twice(site: str, firing: Firing, n: int, ticks: bool) -> str:
+    at = f"step {firing.step}" + (f", tick {firing.tick}" if ticks else "")
+    if not ticks:
+        return (
+            f"The site {site!r} fired more than once at {at} ({n} firings in all) but declares no tick "
+            "dim; declare it with ticks=True so that no firing is dropped, or capture one forward "
+            "at a time."
+        )
+    return (
+        f"The site {site!r} fired more than once at {at} as the clock said: move the clock with "
+        "clock.steps and clock.ticks, or capture one forward at a time."
+    )

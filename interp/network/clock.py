@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
+
+from interp.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,8 @@ class Clock:
     """The coordinates of the firing that is happening now.
 
     A network owns one clock and moves it in its forward; its hook points, and every hook, read it.
-    All readings are None outside a run, also after an exception.
+    All readings are None outside a run, also after an exception. A clock is of one thread at a time, and
+    a copy of it (of the network it belongs to) stands still.
 
     Attributes
     ----------
@@ -48,6 +52,9 @@ class Clock:
         The world that the network acts in; None when observations are given (teacher forcing).
     first_step : int
         The label that the first step of the next forward gets.
+    entered : int
+        How many steps have been entered since the clock was made: tells one visit of a label from the
+        next.
 
     Examples
     --------
@@ -66,8 +73,14 @@ class Clock:
 
     def __init__(self) -> None:
         self._depth = 0
+        self._thread: int | None = None
+        self._claim = threading.Lock()
         self._listeners: list[Callable[[Clock], None]] = []
+        self.entered = 0
         self._reset()
+
+    def __reduce__(self) -> Any:
+        return type(self), ()
 
     def _reset(self) -> None:
         self.step: int | None = None
@@ -78,8 +91,8 @@ class Clock:
 
     @property
     def running(self) -> bool:
-        """Whether a run is under way."""
-        return self._depth > 0
+        """Whether a run is under way, in this thread."""
+        return self._depth > 0 and self._thread == threading.get_ident()
 
     @contextmanager
     def run(
@@ -89,20 +102,32 @@ class Clock:
 
         A forward that is called inside somebody else's run (a closed loop, say) joins it, so the
         caller's `first_step`, `examples` and `loop` hold.
+
+        Raises
+        ------
+        InputError
+            If the network is running in another thread.
         """
-        begins = not self.running
+        with self._claim:
+            begins = self._depth == 0
+            if not begins and self._thread != threading.get_ident():
+                raise InputError(
+                    "The network is running in another thread, and has one clock: two threads cannot "
+                    "use it at the same time. Give each thread a copy (copy.deepcopy)."
+                )
+            self._thread = threading.get_ident()
+            self._depth += 1
         if begins:
             self.first_step, self.examples, self.loop = first_step, examples, loop
-        self._depth += 1
         try:
             if begins:
                 for listener in self._listeners:
                     listener(self)
             yield self
         finally:
-            self._depth -= 1
-            if not self.running:
+            if self._depth == 1:
                 self._reset()
+            self._depth -= 1
 
     @contextmanager
     def listening(self, listener: Callable[[Clock], None]) -> Iterator[None]:
@@ -116,10 +141,15 @@ class Clock:
         finally:
             self._listeners.remove(listener)
 
+    def enter(self, step: int) -> None:
+        """Go to the step of this label."""
+        self.step = step
+        self.entered += 1
+
     def steps(self, n: int) -> Iterator[int]:
         """Move through `n` steps, yielding the position of each within this forward."""
         for position in range(n):
-            self.step = self.first_step + position
+            self.enter(self.first_step + position)
             yield position
         self.step = None
 

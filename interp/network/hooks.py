@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import OrderedDict
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,8 +11,14 @@ from transformer_lens import HookedRootModule
 from transformer_lens.hook_points import HookPoint
 
 from interp.errors import InputError
+from interp.network.capture import Capture, Firings
 from interp.network.clock import Clock
 from interp.network.site_names import SiteNames, select_sites
+from interp.network.view import NetworkView as NetworkView
+from interp.network.view import check_rank as check_rank
+from interp.network.view import clock_of as clock_of
+from interp.network.view import device_of as device_of
+from interp.network.view import sites_of as sites_of
 
 
 class SitePoint(HookPoint):
@@ -33,12 +39,26 @@ class SitePoint(HookPoint):
         All named dims of the site within a step: `dims`, with ``"tick"`` first if it ticks.
     clock : Clock
         The clock of the network the site belongs to (set by `HookedNetwork.setup`).
+    batch_is_known : bool
+        Whether the first axis of a firing is sure to be the batch.
     """
 
     def __init__(self, *dims: str, ticks: bool = False):
         super().__init__()
         self.dims = ("tick", *dims) if ticks else tuple(dims)
         self.clock = Clock()
+        self.batch_is_known = True
+
+    def __getstate__(self) -> dict[str, Any]:
+        # What is attached to a network is attached to it and not to its copies: a copy made inside
+        # a `with` block would otherwise be intervened on for ever.
+        hooks = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+        return {
+            **self.__dict__,
+            **{name: OrderedDict() for name in hooks},
+            "fwd_hooks": [],
+            "bwd_hooks": [],
+        }
 
     @property
     def ticks(self) -> bool:
@@ -122,7 +142,7 @@ class HookedNetwork(HookedRootModule):
         remove_batch_dim: bool = False,
         incl_bwd: bool = False,
         **kwargs: Any,
-    ) -> tuple[Any, dict[str, torch.Tensor]]:
+    ) -> tuple[Any, Firings]:
         """Run the network and return its output with *every* firing of the sites asked for.
 
         TransformerLens keeps the last firing of a hook point; a recurrent network fires one site
@@ -144,17 +164,16 @@ class HookedNetwork(HookedRootModule):
         -------
         output
             What the network returned.
-        cache : dict of str to Tensor
-            Site → tensor ``(step, batch, *dims)``, where dims are ``network.sites[site]`` (``tick``
-            first if the site ticks). Copies: nothing the network does later changes them.
+        cache : Firings
+            A dict, site → tensor ``(step, batch, *dims)``, where dims are ``network.sites[site]``
+            (``tick`` first if the site ticks). Copies: nothing the network does later changes them.
+            Where steps have unequal numbers of ticks there is NaN, and ``cache.fired`` counts.
 
         Raises
         ------
         UnknownSiteError
             If `names_filter` names a site that does not exist.
         """
-        from interp.network.capture import Capture
-
         if remove_batch_dim or incl_bwd:
             raise InputError(
                 "run_with_cache keeps every firing as (step, batch, tick, …); remove_batch_dim and "
@@ -168,55 +187,29 @@ class HookedNetwork(HookedRootModule):
 
 
 def refuse_compiled(module: torch.nn.Module) -> None:
-    """Raise InputError if `module` or any part of it is compiled.
+    """Raise InputError if `module`, any part of it or the forward of one is compiled.
 
     Hooks that are attached after ``torch.compile`` are silently never called.
     """
     for name, part in module.named_modules():
         compiled = getattr(part, "_compiled_call_impl", None) is not None
         if compiled or type(part).__name__ == "OptimizedModule":
-            raise InputError(
-                f"The module {name or type(part).__name__!r} is compiled with torch.compile; hooks "
-                "attached now would never fire. Use the uncompiled module for analysis."
-            )
+            what = f"The module {name or type(part).__name__!r}"
+        elif is_compiled(part.forward):
+            what = f"The forward of the module {name or type(part).__name__!r}"
+        else:
+            continue
+        raise InputError(
+            f"{what} is compiled with torch.compile; hooks attached now would never fire. Use the "
+            "uncompiled module for analysis."
+        )
+
+
+def is_compiled(function: Any) -> bool:
+    """Tell whether a function is what ``torch.compile`` returned."""
+    return getattr(function, "_torchdynamo_orig_callable", None) is not None
 
 
 def has_hook_points(module: torch.nn.Module) -> bool:
     """Tell whether a module, or any part of it, is a hook point."""
     return any(isinstance(part, HookPoint) for part in module.modules())
-
-
-def device_of(network: Any) -> torch.device:
-    """Return the device of a network's parameters; the CPU if it has none."""
-    first = next(network.parameters(), None)
-    return torch.device("cpu") if first is None else first.device
-
-
-def clock_of(network: Any) -> Clock:
-    """Return the network's clock, or a still one if it has none (a TransformerBridge, say)."""
-    clock = getattr(network, "clock", None)
-    return clock if isinstance(clock, Clock) else Clock()
-
-
-def sites_of(network: Any) -> dict[str, tuple[str, ...]]:
-    """Return site → dims for any network with hook points; dims are unnamed (empty) without SitePoints.
-
-    Raises
-    ------
-    InputError
-        If it has no hook points.
-    """
-    if not isinstance(getattr(network, "hook_dict", None), Mapping):
-        kind, inside = type(network).__name__, getattr(network, "network", None)
-        hint = "use its .network" if inside is not None else "give it some with interp.wrap"
-        raise InputError(f"A {kind} has no hook points; {hint}.")
-    return {name: getattr(point, "dims", ()) for name, point in network.hook_dict.items()}
-
-
-def check_rank(site: str, tensor: torch.Tensor, dims: Sequence[str]) -> None:
-    """Raise InputError unless a firing is ``(batch, *dims)``; unnamed (empty) dims fit anything."""
-    if dims and tensor.ndim != 1 + len(dims):
-        raise InputError(
-            f"The site {site!r} declares dims {tuple(dims)} but fires (batch, …) "
-            f"{tuple(tensor.shape)}."
-        )
