@@ -46,7 +46,10 @@ def lazy_names(
     def __getattr__(name: str) -> Any:
         if name not in names:
             from interp.errors import nearest
+            from interp.moved import new_name
 
+            if new_name(f"{package}.{name}"):  # `interp.wrapping` as an attribute, as it once was
+                return import_module(f"{package}.{name}")
             close = nearest(name, names)
             hint = f" Did you mean {', '.join(close)}?" if close else ""
             raise AttributeError(f"module {package!r} has no attribute {name!r}.{hint}")

@@ -15,7 +15,7 @@ from interp.interventions.operations import Operation, check_dim
 from interp.interventions.record import Intervention, as_interventions
 from interp.interventions.values import Positions
 from interp.network.clock import Clock
-from interp.network.hooks import check_rank, clock_of, sites_of
+from interp.network.view import NetworkView, check_rank
 
 __all__ = ["Intervention", "Operation", "applying", "as_interventions"]
 
@@ -37,28 +37,32 @@ def applying(network: Any, interventions: Intervention | Iterable[Intervention])
     UnknownSiteError, AddressError, UnknownNameError
         On entry, for an address that the network does not have, or an unknown condition.
     InterventionError
-        On entry, for a subspace along another dim than the site's. While the network runs, if a value
-        does not fit, has no label for a firing, or a condition finds no closed loop.
+        On entry, for a subspace or a value along other dims than the site's. While the network runs,
+        if a value does not fit, has no label for a firing, or a condition finds no closed loop.
+    InputError
+        If the network has no hook points; while it runs, if single examples are named and it is not
+        known which axis of the site's tensor is the batch.
     UnfiredInterventionError
         On leaving without an exception, if an intervention never fired, or never reached one of the
         examples it names (unless it says ``missing="skip"``).
     """
     interventions = as_interventions(interventions)
-    sites = sites_of(network)
-    clock = clock_of(network)
+    view = NetworkView(network)
     for item in interventions:
-        item.address.check(sites)
+        item.address.check(view.sites)
+        dims = view.feature_dims(item.address.site)
         if item.subspace is not None:
-            dims = [dim for dim in sites[item.address.site] if dim != "tick"]
             check_dim(item.address, item.subspace.dim, dims)
-    running = [_Applied(item, clock, sites[item.address.site]) for item in interventions]
+        item.check_dims(dims)
+    running = [_Applied(item, view) for item in interventions]
     if not running:
         yield network
         return
+    view.warn_in_training_mode()
     with ExitStack() as stack:
         for one in running:
             if one.item.when:
-                stack.enter_context(clock.listening(one.look_at_the_world))
+                stack.enter_context(view.clock.listening(one.look_at_the_world))
         hooks = [(one.item.address.site, one.hook) for one in running]
         stack.enter_context(network.hooks(fwd_hooks=hooks))
         yield network
@@ -73,9 +77,9 @@ def applying(network: Any, interventions: Intervention | Iterable[Intervention])
 class _Applied:
     """One intervention while it is applied: its hook, its conditions, and whether it fired."""
 
-    def __init__(self, item: Intervention, clock: Clock, dims: tuple[str, ...]):
-        self.item, self.clock = item, clock
-        self.dims = tuple(dim for dim in dims if dim != "tick")
+    def __init__(self, item: Intervention, view: NetworkView):
+        self.item, self.view, self.clock = item, view, view.clock
+        self.dims = view.feature_dims(item.address.site)
         self.fired = False
         labels = item.example_labels
         self.named = None if labels is None else Positions(labels)
@@ -118,6 +122,8 @@ class _Applied:
             return None
         check_rank(item.address.site, tensor, self.dims)
         n, examples = tensor.shape[0], clock.examples
+        if item.example_labels is not None or item.when:
+            self.view.check_examples(item.address.site, tensor)
         rows = item.rows(n, examples)
         if self.named is not None:
             positions = self.named.of(labels_of(n, examples)[rows])
@@ -140,8 +146,9 @@ class _Applied:
         """Return what should have happened and did not, in words."""
         item = self.item
         if not self.fired:
-            hint = " (its address was reached, but its condition never held)" if item.when else ""
-            return [repr(item) + (hint if self.conditional is not None else "")]
+            if self.conditional is not None:
+                return [f"{item!r} (its address was reached, but its condition never held)"]
+            return [f"{item!r} ({self.view.why_silent(item.address.site)})"]
         if item.missing == "skip" or self.named is None or self.reached.all():
             return []
         never = self.named.labels[~self.reached]

@@ -40,6 +40,8 @@ def record_of(item: Intervention) -> dict[str, Any]:
         "when": [condition.to_record() for condition in item.when],
         "subspace": None if item.subspace is None else item.subspace.dim,
         "missing": item.missing,
+        # Not there without names: the fingerprints of before hold.
+        **({} if item.feature_dims is None else {"feature_dims": list(item.feature_dims)}),
     }
 
 
@@ -212,7 +214,7 @@ def _item(record: dict[str, Any], tensors: dict[str, torch.Tensor]) -> Intervent
     parts = {k.removeprefix(prefix): v for k, v in held.items() if k.startswith(prefix)}
     place, dim = record["address"], record["subspace"]
     index = {dim: _labels(index) for dim, index in place["index"].items()}
-    examples = record["examples"]
+    examples, names = record["examples"], record.get("feature_dims")
     return Intervention(
         Address(place["site"], _labels(place["step"]), _labels(place["tick"]), index),
         record["operation"],
@@ -224,4 +226,5 @@ def _item(record: dict[str, Any], tensors: dict[str, torch.Tensor]) -> Intervent
         subspace=None if dim is None else Subspace(dim=dim, **parts),
         missing=record["missing"],
         present=held.get("present"),
+        feature_dims=None if names is None else tuple(names),
     )

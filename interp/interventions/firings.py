@@ -10,6 +10,7 @@ import torch
 
 from interp.errors import InterventionError
 from interp.interventions.operations import check_dim, operate, select
+from interp.interventions.values import aligned
 
 if TYPE_CHECKING:
     from interp.interventions.applied import Intervention
@@ -66,7 +67,7 @@ def change(
     concerned = tensor if at is None else tensor[at]
     selection = select(item.address, concerned.shape, dims, tensor.device)
     part = concerned if selection.whole else concerned[selection.index]
-    value = _broadcast(item, value, part, concerned, dims)
+    value = _broadcast(item, value, part, concerned, dims, selection.dims)
     axis = 0 if item.subspace is None else _axis(item, selection.dims, part)
     changed = operate(item.operation, part, value, item.subspace, axis)
     # Autograd and the network's own memory both ask for a copy, not a write in place.
@@ -137,12 +138,15 @@ def _broadcast(
     part: torch.Tensor,
     tensor: torch.Tensor,
     dims: Sequence[str],
+    kept: Sequence[str],
 ) -> torch.Tensor | None:
     if value is None:
         return None
     if part.dtype == torch.float16 and item.largest > torch.finfo(torch.float16).max:
         raise InterventionError(f"{item!r}: a value of {item.largest:g} overflows float16.")
-    if "example" in item.value_dims:  # rows come first: only the rest is aligned from the right
+    if item.feature_dims is not None:
+        value = _by_name(item, value, part, kept)
+    elif "example" in item.value_dims:  # rows come first: only the rest is aligned from the right
         gap = [1] * (part.ndim - value.ndim)
         value = value.reshape([value.shape[0], *gap, *value.shape[1:]])
     try:
@@ -152,6 +156,23 @@ def _broadcast(
             f"{item!r}: the value does not broadcast against the addressed part, "
             f"{tuple(part.shape)} of (batch, {', '.join(dims)}) {tuple(tensor.shape)}."
         ) from None
+
+
+def _by_name(
+    item: Intervention, value: torch.Tensor, part: torch.Tensor, kept: Sequence[str]
+) -> torch.Tensor:
+    """Return the value with its named dims where the addressed part has them."""
+    names: Any = item.feature_dims
+    item.check_dims(kept)
+    sizes = dict(zip(kept, part.shape[1:], strict=True))
+    n_leading = value.ndim - len(names)
+    for dim, size in zip(names, value.shape[n_leading:], strict=True):
+        if size != sizes[dim]:
+            raise InterventionError(
+                f"{item!r}: the value has {size} positions of {dim!r}, the addressed part "
+                f"{sizes[dim]}."
+            )
+    return aligned(value, n_leading, names, kept)
 
 
 def _axis(item: Intervention, dims: tuple[str, ...], part: torch.Tensor) -> int:

@@ -52,6 +52,10 @@ class Intervention:
         network, instead of broadcast: any of ``"example"`` (the episode's index within the run, or
         the row of the batch in a forward of one's own), ``"step"`` and ``"tick"``. A DataArray's dims of
         these names (and ``episode``, ``batch``) are found by themselves.
+    feature_dims
+        Names of the remaining dims of `value`, which are matched to the site's by name, in any order and
+        without those it is to be broadcast along. A DataArray's are its own. None: they have no names
+        and are aligned from the right.
     labels
         Dim of `value_dims` → the labels of its positions. Not given, they are those of a DataArray's
         coordinates, or of `examples` and the address, or count from 0.
@@ -106,6 +110,7 @@ class Intervention:
     subspace: Subspace | None = None
     missing: Missing = "raise"
     present: Any = None
+    feature_dims: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.address, Address):
@@ -134,8 +139,15 @@ class Intervention:
         object.__setattr__(self, name, value)
 
     def _check_value(self) -> None:
-        given, dims, labels = run_dims_first(self.value)
-        dims = tuple(self.value_dims) or dims
+        given, dims, names, labels = run_dims_first(self.value)
+        if names is None:
+            dims, names = tuple(self.value_dims), self.feature_dims
+        elif self.value_dims and set(self.value_dims) != set(dims):
+            raise InterventionError(
+                f"value_dims {self.value_dims} are not the dims along the run that the value has: {dims}."
+            )
+        names = tuple(names or ()) or None
+        self._set("feature_dims", names)
         labels = {**labels, **self.labels}
         if len(set(dims)) < len(dims) or set(dims) - set(RUN_DIMS):
             raise InterventionError(f"value_dims are some of {RUN_DIMS}, each once, not {dims}.")
@@ -146,6 +158,15 @@ class Intervention:
             )
         if (0 if value is None else value.ndim) < len(dims):
             raise InterventionError(f"The value has fewer dims than value_dims {dims}.")
+        if names is not None and (
+            value is None
+            or len(names) != value.ndim - len(dims)
+            or len(set(names)) < len(names)
+            or set(names) & set(RUN_DIMS)
+        ):
+            raise InterventionError(
+                f"feature_dims {names} are distinct names of the value's dims after {dims}."
+            )
         sizes = {} if value is None else dict(zip(dims, value.shape, strict=False))
         self._set("value", value)
         self._set("value_dims", dims)
@@ -167,6 +188,23 @@ class Intervention:
             if known is not None and condition.n_each not in (None, len(known)):
                 raise InterventionError(
                     f"{condition!r} has {condition.n_each} entries for {len(known)} examples."
+                )
+
+    def check_dims(self, dims: Sequence[str]) -> None:
+        """Raise InterventionError unless the value's named dims are dims of the addressed part.
+
+        Parameters
+        ----------
+        dims
+            Feature dims of the site; empty if they have no names.
+        """
+        for dim in self.feature_dims or ():
+            if dim not in dims:
+                known = f"the site's are {tuple(dims)}" if dims else "the site's have no names"
+                raise InterventionError(f"{self!r}: the value has a dim {dim!r}; {known}.")
+            if isinstance(self.address.index.get(dim), int):
+                raise InterventionError(
+                    f"{self!r}: the value has a dim {dim!r}, of which the address picks one position."
                 )
 
     def _check_subspace(self, subspace: Any) -> None:

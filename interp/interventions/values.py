@@ -38,21 +38,50 @@ def as_tensor(given: Any) -> torch.Tensor:
         return torch.from_numpy(np.array(array, np.float32, order="C"))
 
 
-def run_dims_first(given: Any) -> tuple[Any, tuple[str, ...], dict[str, tuple[int, ...]]]:
-    """Return a DataArray with its dims along the run first, their names, and the labels it has.
+def run_dims_first(
+    given: Any,
+) -> tuple[Any, tuple[str, ...], tuple[str, ...] | None, dict[str, tuple[int, ...]]]:
+    """Return a DataArray with its dims along the run first, their names, the other dims and its labels.
 
-    ``episode`` and ``batch`` count as ``example``. Anything but a DataArray is returned as it is.
+    ``episode`` and ``batch`` count as ``example``. Anything but a DataArray is returned as it is, without
+    names (None).
+
+    Raises
+    ------
+    InterventionError
+        If two dims have the same meaning.
     """
     if not (hasattr(given, "dims") and hasattr(given, "transpose") and hasattr(given, "coords")):
-        return given, (), {}
+        return given, (), None, {}
     own = {_SAME.get(str(dim), str(dim)): dim for dim in given.dims}
-    found = tuple(name for name in RUN_DIMS if name in own)
+    if len(own) < len(given.dims):
+        raise InterventionError(f"The value's dims {given.dims} name the examples twice.")
+    along = tuple(name for name in RUN_DIMS if name in own)
+    others = tuple(name for name in own if name not in along)
     labels = {
-        name: tuple(given[own[name]].values.tolist()) for name in found if own[name] in given.coords
+        name: tuple(given[own[name]].values.tolist()) for name in along if own[name] in given.coords
     }
-    if not found:
-        return given, (), {}
-    return given.transpose(*(own[name] for name in found), ...), found, labels
+    return given.transpose(*(own[name] for name in along + others)), along, others, labels
+
+
+def aligned(
+    value: torch.Tensor, n_leading: int, own: Sequence[str], dims: Sequence[str]
+) -> torch.Tensor:
+    """Return a value whose feature dims `own` are put in the order of `dims`, of size 1 where it has none.
+
+    Parameters
+    ----------
+    value
+        ``(*leading dims, *own)``.
+    dims
+        The dims of the addressed part, among which are all of `own`.
+    """
+    order = [n_leading + own.index(dim) for dim in dims if dim in own]
+    value = value.permute(*range(n_leading), *order)
+    sizes = iter(value.shape[n_leading:])
+    return value.reshape(
+        *value.shape[:n_leading], *(next(sizes) if dim in own else 1 for dim in dims)
+    )
 
 
 def checked_labels(

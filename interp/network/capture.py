@@ -135,9 +135,7 @@ class Capture:
             firings[site], firings.fired[site] = self._laid_out(site)
         return firings
 
-    def _laid_out(
-        self, site: str, one_step: bool = False
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    def _laid_out(self, site: str, one_step: bool = False) -> tuple[torch.Tensor, torch.Tensor]:
         firings, ticks = self._firings[site], self.view.ticks(site)
         if not firings:
             raise InputError(

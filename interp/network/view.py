@@ -69,7 +69,11 @@ class NetworkView:
 
     def check_examples(self, site: str, tensor: torch.Tensor) -> None:
         """Raise InputError if it is not known along which axis of a firing the examples lie."""
-        if tensor.ndim > 2 and not getattr(self.points[site], "batch_is_known", True):
+        if tensor.ndim < 3 or getattr(self.points[site], "batch_is_known", True):
+            return
+        examples = self.clock.examples
+        n = None if examples is None else len(examples)
+        if n != tensor.shape[0] or n in tensor.shape[1:]:  # otherwise it is the only axis so long
             raise InputError(
                 f"The site {site!r} fires {tuple(tensor.shape)} and nothing tells which axis is the "
                 "batch, so single examples cannot be addressed. Say Site(…, batch=0) or batch=1, "
