@@ -140,6 +140,11 @@ class _Tap:
             return output
         return replaced(output, self.path, changed.movedim(0, self._axis(tensor)))
 
+    def start_anew(self) -> None:
+        """Forget what fired: a copy has a clock of its own, which starts anew."""
+        self.calls = self.calls_outside = self._count = 0
+        self._visit = (-1, None)
+
     def _next_tick(self) -> int:
         clock = self.point.clock
         visit = (clock.entered, clock.step)
@@ -306,6 +311,8 @@ class WrappedNetwork(HookedNetwork):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
+        for tap in self._taps.values():
+            tap.start_anew()
         self._attach()
 
     def unwrap(self) -> torch.nn.Module:
