@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from typing import Any, NamedTuple
 
@@ -106,7 +106,13 @@ class Capture:
             If a site did not fire, fired in several steps, more than once in the step without declaring
             ticks, or in another number of ticks than at the steps taken before.
         """
-        taken = {site: self._laid_out(site, one_step=True)[0][0] for site in self.dims}
+        taken = {}
+        for site in self.dims:
+            cells = self._cells(site)
+            step = self._firings[site][0].step or 0
+            if any(other != step for other, _ in cells):
+                raise InputError(f"The site {site!r} fired in more than the step {step}.")
+            taken[site] = self._laid_out(site, cells, [step])[0]
         for site, tensor in taken.items():
             n = tensor.shape[1] if self.view.ticks(site) else 1
             if self._n_ticks.setdefault(site, n) != n:
@@ -132,10 +138,16 @@ class Capture:
         """
         firings = Firings()
         for site in self.dims:
-            firings[site], firings.fired[site] = self._laid_out(site)
+            cells = self._cells(site)
+            steps = self._steps(site)
+            firings[site] = self._laid_out(site, cells, steps)
+            fired = [[(step, tick) in cells for tick in range(_n_ticks(cells))] for step in steps]
+            there = torch.tensor(fired)
+            firings.fired[site] = there if self.view.ticks(site) else there[:, 0]
         return firings
 
-    def _laid_out(self, site: str, one_step: bool = False) -> tuple[torch.Tensor, torch.Tensor]:
+    def _cells(self, site: str) -> dict[tuple[int, int], torch.Tensor]:
+        """Return (step, tick) → what fired there; one tick, 0, for a site without ticks."""
         firings, ticks = self._firings[site], self.view.ticks(site)
         if not firings:
             raise InputError(
@@ -154,33 +166,44 @@ class Capture:
             if at in cells:
                 raise InputError(_twice(site, firing, len(firings), ticks))
             cells[at] = firing.tensor
-        first, last = min(step for step, _ in cells), max(step for step, _ in cells)
-        if not one_step:
-            first = min(first, *(f.first_step for f in firings if f.step is not None), first)
-        elif first != last:
-            raise InputError(f"The site {site!r} fired in the steps {first} to {last}, not in one.")
-        n_ticks = 1 + max(tick for _, tick in cells)
-        places = [[(step, tick) for tick in range(n_ticks)] for step in range(first, last + 1)]
-        fired = torch.tensor([[at in cells for at in row] for row in places])
-        if not fired.all():
-            self._pad(site, cells, places)
-        if not ticks:
-            return torch.stack([cells[row[0]] for row in places]), fired[:, 0]
-        by_step = [torch.stack([cells[at] for at in row], dim=1) for row in places]
-        return torch.stack(by_step), fired
+        return cells
+
+    def _steps(self, site: str) -> range:
+        """Return the labels from the run's first step to the last at which the site fired."""
+        firings = self._firings[site]
+        steps = [firing.step or 0 for firing in firings]
+        beginnings = [firing.first_step for firing in firings if firing.step is not None]
+        return range(min([*steps, *beginnings]), max(steps) + 1)
+
+    def _laid_out(
+        self, site: str, cells: dict[tuple[int, int], torch.Tensor], steps: Sequence[int]
+    ) -> torch.Tensor:
+        n_ticks = _n_ticks(cells)
+        rows = [[(step, tick) for tick in range(n_ticks)] for step in steps]
+        if len(cells) < len(steps) * n_ticks:
+            cells = self._padded(site, cells, rows)
+        if not self.view.ticks(site):
+            return torch.stack([cells[row[0]] for row in rows])
+        return torch.stack([torch.stack([cells[at] for at in row], dim=1) for row in rows])
 
     @staticmethod
-    def _pad(site: str, cells: dict[tuple[int, int], torch.Tensor], places: list[Any]) -> None:
-        """Put NaN where the site did not fire."""
+    def _padded(
+        site: str, cells: dict[tuple[int, int], torch.Tensor], rows: list[list[tuple[int, int]]]
+    ) -> dict[tuple[int, int], torch.Tensor]:
+        """Return the cells with NaN where the site did not fire."""
         like = next(iter(cells.values()))
-        holes = [at for row in places for at in row if at not in cells]
+        holes = [at for row in rows for at in row if at not in cells]
         if not like.is_floating_point():
             step, tick = holes[0]
             raise InputError(
                 f"The site {site!r} did not fire at step {step}, tick {tick}, where others did, and "
                 f"{like.dtype} has no NaN to stand there."
             )
-        cells.update(dict.fromkeys(holes, torch.full_like(like, torch.nan)))
+        return cells | dict.fromkeys(holes, torch.full_like(like, torch.nan))
+
+
+def _n_ticks(cells: Iterable[tuple[int, int]]) -> int:
+    return 1 + max(tick for _, tick in cells)
 
 
 def _twice(site: str, firing: Firing, n: int, ticks: bool) -> str:
