@@ -139,9 +139,9 @@ class Capture:
         firings = Firings()
         for site in self.dims:
             cells = self._cells(site)
-            steps = self._steps(site)
+            steps, n_ticks = self._steps(site), _n_ticks(cells)
             firings[site] = self._laid_out(site, cells, steps)
-            fired = [[(step, tick) in cells for tick in range(_n_ticks(cells))] for step in steps]
+            fired = [[(step, tick) in cells for tick in range(n_ticks)] for step in steps]
             there = torch.tensor(fired)
             firings.fired[site] = there if self.view.ticks(site) else there[:, 0]
         return firings

@@ -64,7 +64,7 @@ def replaced(output: Any, path: Path, part: torch.Tensor) -> Any:
         parts = list(output)
         parts[_position(output, key)] = child
         return type(output)(*parts) if hasattr(output, "_fields") else type(output)(parts)
-    return dataclasses.replace(output, **{key: child})
+    return dataclasses.replace(output, **{str(key): child})
 
 
 def _name(output: Mapping[Any, Any], key: int | str) -> Any:

@@ -82,13 +82,13 @@ class NetworkView:
 
     def why_silent(self, site: str) -> str:
         """Return in words why a site did not fire."""
-        explain = getattr(self.network, "why_silent", None)
-        return explain(site) if callable(explain) else "The network did not run, or not past it."
+        explain: Any = getattr(self.network, "why_silent", None)
+        return "The network did not run, or not past it." if explain is None else explain(site)
 
     def warn_in_training_mode(self) -> None:
         """Warn if the network has dropout or batch norm in training mode."""
-        modules = getattr(self.network, "named_modules", None)
-        for name, part in modules() if callable(modules) else ():
+        modules: Any = getattr(self.network, "named_modules", None)
+        for name, part in () if modules is None else modules():
             if part.training and _depends_on_training(part):
                 warnings.warn(
                     f"The network is in training mode, and its {type(part).__name__} {name!r} then "
