@@ -21,6 +21,8 @@ from typing import Any
 
 import numpy as np
 
+from organisms.capabilities.steering import Steering
+
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 SITE = "layers.1.c"
@@ -67,7 +69,7 @@ def main() -> None:
     from analyses.causes.plan_writing import written_plan
 
     organism = make_organism(options.steps)
-    tasks = organism.steering_tasks(options.kind, options.levels)
+    tasks = organism[Steering].tasks(options.kind, options.levels)
     directions = random_directions(organism, tasks.concept)
     organism.run(tasks.tasks[:16])  # compiles and warms up
     names = ("unsteered", "steered")

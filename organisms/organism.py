@@ -233,6 +233,16 @@ class Organism:
             raise OldSpellingError(name, OLD_SPELLINGS[name])
         raise AttributeError(f"An organism has no attribute {name!r}.", name=name, obj=self)
 
+    def replace(self, *, network: Any = None, card: Card | None = None) -> Organism:
+        """Return an organism of the same family with another network or another card.
+
+        Raises
+        ------
+        UnknownNameError, InputError
+            If the card does not fit.
+        """
+        return type(self)(network or self.network, card or self.card, self.family)
+
     @property
     def checkpoints(self) -> list[int]:
         """Training steps at which the organism's weights were kept, ascending; see `organisms.load`.
@@ -369,7 +379,7 @@ class Organism:
             results=(),
         )
         network = self.family.network(self.card.network, seed).to(self.device)
-        return type(self)(network, card, self.family)
+        return self.replace(network=network, card=card)
 
     def weights_sha256(self) -> str:
         """Return the sha256 over names, shapes, dtypes and bytes of all weights, in hex.

@@ -19,6 +19,7 @@ from analyses.causes.plan_writing import (
 )
 from analyses.verdict import add_verdict
 from interp.errors import InputError, check_integer
+from organisms.capabilities.steering import Steering
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -111,7 +112,7 @@ def causal_intervention_score(
     for step in labels:
         check_integer("steps", step, 0)
     check_integer("n_random", n_random, 1)
-    chosen = select_sites(organism.steering_sites if sites is None else sites, organism.sites)
+    chosen = select_sites(organism[Steering].sites if sites is None else sites, organism.sites)
     run = organism.run(tasks, seed=seed)
     cases = [case for step in labels if (case := _Case.of(organism, tasks, run, step)) is not None]
     if not cases:
@@ -192,7 +193,7 @@ class _Case:
         """Return the rewrites at a step; None if there are none."""
         if step > int(run.step.values[-1]):
             return None
-        case = cls(tasks, run, step, organism.action_rewrites(run, step))
+        case = cls(tasks, run, step, organism[Steering].action_rewrites(run, step))
         return case if len(case.episode) else None
 
     def vectors(self, directions: Directions, site: str) -> np.ndarray:

@@ -19,6 +19,9 @@ from analyses.causes.kernel_means import (
 )
 from analyses.verdict import ALPHA, add_verdict
 from interp.errors import InputError, UnknownNameError
+from organisms.capabilities.capability import has_capability
+from organisms.capabilities.kernels import Kernels
+from organisms.capabilities.places import Places
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -177,7 +180,7 @@ def kernels(
     from interp.statistics import percentile_interval
 
     edges = _kernels_of(organism)
-    directions = {str(k): (int(v[0]), int(v[1])) for k, v in organism.directions.items()}
+    directions = {str(k): (int(v[0]), int(v[1])) for k, v in organism[Places].directions.items()}
     labelled = check_labels(channels, directions, edges)
     pool = control_pool(edges, labelled)
     table = KernelTable(edges)
@@ -271,9 +274,9 @@ def _nanmean(values: np.ndarray) -> np.ndarray:
 
 
 def _kernels_of(organism: Any) -> Mapping[tuple[str, str], xr.DataArray]:
-    if not hasattr(organism, "kernels"):
+    if not has_capability(organism, Kernels):
         raise InputError(f"A {type(organism).__name__} offers no convolution kernels.")
-    return organism.kernels()
+    return organism[Kernels].all()
 
 
 def _members(

@@ -16,6 +16,7 @@ from analyses.causes.plan_writing import (
 )
 from analyses.verdict import add_verdict, best_cell
 from interp.errors import InputError, check_integer
+from organisms.capabilities.steering import Steering
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -72,7 +73,7 @@ def plan_steering(
     n_tasks
         Units of steering tasks, if `kind` is a name: variants (mirror images) of one are one unit.
     sites
-        Names or globs; default ``organism.steering_sites``. A plan is written to one at a time.
+        Names or globs; default ``organism[Steering].sites``. A plan is written to one at a time.
     alphas, n_directional
         Factors of the directions, and how many places of the long way are written (0: only "never").
     n_random
@@ -132,8 +133,8 @@ def plan_steering(
     from interp.network.site_names import select_sites
 
     alphas, n_directional = _checked(alphas, n_directional, n_random)
-    tasks = organism.steering_tasks(kind, n_tasks, seed) if isinstance(kind, str) else kind
-    chosen = select_sites(organism.steering_sites if sites is None else sites, organism.sites)
+    tasks = organism[Steering].tasks(kind, n_tasks, seed) if isinstance(kind, str) else kind
+    chosen = select_sites(organism[Steering].sites if sites is None else sites, organism.sites)
     if probes is None:
         directions = fitted_directions(
             organism,

@@ -9,6 +9,7 @@ import xarray as xr
 
 from analyses.causes.plan_writing import Directions, given_directions, written_plan
 from interp.errors import InputError, check_integer
+from organisms.capabilities.pictures import Pictures
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -132,7 +133,7 @@ def plot_steered_episode(dataset: xr.Dataset, organism: Any) -> Figure:
     dataset
         From `steered_episode`.
     organism
-        Whose family draws the state (``organism.draw_plan``).
+        Whose family draws the state (``organism[Pictures].draw_plan``).
     """
     from interp.style import figure_style, subplots
 
@@ -144,7 +145,7 @@ def plot_steered_episode(dataset: xr.Dataset, organism: Any) -> Figure:
             solved = "solved" if bool(episode.solved) else "not solved"
             plan, way = axes[2 * column], axes[2 * column + 1]
             marked = dataset.written.values if column else None
-            organism.draw_plan(
+            organism[Pictures].draw_plan(
                 episode,
                 plan,
                 labels=episode.plan.values,
@@ -152,7 +153,7 @@ def plot_steered_episode(dataset: xr.Dataset, organism: Any) -> Figure:
                 marked=marked,
                 colour="#D55E00",
             )
-            organism.draw_plan(episode, way, way=True)
+            organism[Pictures].draw_plan(episode, way, way=True)
             plan.set_title(f"{'ac'[column]}   {condition}:\nplan read before move 1", loc="left")
             way.set_title(
                 f"{'bd'[column]}   way gone:\n{solved} in {int(episode.length)} moves", loc="left"

@@ -80,7 +80,7 @@ class EvaluateObjectives(Command):
         from organisms.registry import shipped
 
         organism = organisms.load(self.name)
-        results = organism.evaluate_objectives(self.n, self.seed)
+        results = organism[organisms.Objectives].evaluate(self.n, self.seed)
         rows = [
             [
                 r.condition,

@@ -23,7 +23,7 @@ class Reading(NamedTuple):
     paid: str
     """What its training paid for: either of the two, or something that both are cases of."""
     proxy_kind: str
-    """``side-effect`` or ``instrumental``; see `organisms.family.Family.proxy_kinds`."""
+    """``side-effect`` or ``instrumental``; see `organisms.capabilities.objectives.Objectives.proxy_kinds`."""
     competence: Bounds
     """Share of tasks of its training distribution in which it gets what is paid for."""
     inferred_off: str

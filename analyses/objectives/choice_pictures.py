@@ -10,6 +10,10 @@ import xarray as xr
 from analyses.objectives.goal_writes import GoalWrites
 from analyses.objectives.policy_fields import policy_field
 from interp.errors import InputError, check_integer
+from organisms.capabilities.counterfactuals import Counterfactuals
+from organisms.capabilities.objectives import Objectives
+from organisms.capabilities.pictures import Pictures
+from organisms.capabilities.places import Places
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -23,9 +27,9 @@ def agent_choices(
     Parameters
     ----------
     organism
-        With ``diverging``, ``ways`` and ``hypothetical_ways``.
+        With the capabilities `Objectives`, `Places` and `Pictures`.
     split
-        One of ``organism.diverging``; the first unless told.
+        One of ``organism[Objectives].diverging``; the first unless told.
     n, seed
         Tasks, and which. Not chosen: they are the first of the split.
 
@@ -42,7 +46,7 @@ def agent_choices(
         If the family has no such tasks, or `split` is none of them.
     """
     check_integer("n", n, 1)
-    diverging = dict(organism.diverging)
+    diverging = dict(organism[Objectives].diverging)
     split = next(iter(diverging), "") if split is None else split
     if split not in diverging:
         raise InputError(
@@ -51,7 +55,7 @@ def agent_choices(
     base, proxy = diverging[split]
     tasks = organism.tasks(split, n, seed)
     run = organism.run(tasks, seed=seed)
-    reached = organism.reached(run)
+    reached = organism[Objectives].reached(run)
     ends = [
         base
         if bool(row.sel(objective=base))
@@ -60,9 +64,9 @@ def agent_choices(
         else "neither"
         for row in (reached.isel(episode=i) for i in range(n))
     ]
-    hypothetical = organism.hypothetical_ways(tasks)
+    hypothetical = organism[Objectives].hypothetical_ways(tasks)
     ways = {
-        organism.name: organism.ways(run),
+        organism.name: organism[Places].ways(run),
         f"after {base}": hypothetical[base],
         f"after {proxy}": hypothetical[proxy],
     }
@@ -83,7 +87,7 @@ def agent_choices(
 
 
 def plot_agent_choices(dataset: xr.Dataset, organism: Any) -> Figure:
-    """Draw the tasks side by side, with the three ways (``organism.draw_task`` draws them)."""
+    """Draw the tasks side by side, with the three ways (``organism[Pictures].draw_task`` draws them)."""
     from interp.style import figure_style, subplots
 
     n = dataset.sizes["episode"]
@@ -94,7 +98,7 @@ def plot_agent_choices(dataset: xr.Dataset, organism: Any) -> Figure:
         for i, ax in enumerate(axes[0]):
             part = dataset.isel(episode=i)
             ways = {short[name]: part.way.sel(agent=name).values for name in names}
-            organism.draw_task(
+            organism[Pictures].draw_task(
                 str(part.task.values),
                 ax,
                 trajectories=ways,
@@ -142,7 +146,7 @@ def retargeting_example(
         `analyses.objectives.policy_fields.plot_policy_field`.
     """
     at: str = list(organism.state_sites)[-1] if site is None else site
-    pairs = organism.counterfactuals(kind, n_pairs, seed)
+    pairs = organism[Counterfactuals].pairs(kind, n_pairs, seed)
     writes = GoalWrites(organism, pairs, [at], seed)
     shown = 0
     for i in range(len(pairs.clean)):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from interp.errors import InputError
+from organisms.capabilities.objectives import Objectives
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -36,8 +37,8 @@ class ClosedLoop:
         self._organism, self._tasks = organism, tasks
         self._options = {"seed": seed, "batch_size": batch_size}
         self.run: xr.Dataset = organism.run(tasks, **self._options)
-        reached = organism.reached(self.run)
-        pairs = set(organism.diverging.values())
+        reached = organism[Objectives].reached(self.run)
+        pairs = set(organism[Objectives].diverging.values())
         for base, proxy in pairs:
             apart = reached.sel(objective=base).values != reached.sel(objective=proxy).values
             if apart.any():
@@ -50,7 +51,9 @@ class ClosedLoop:
     def diverted(self, interventions: Sequence[Intervention]) -> np.ndarray:
         """Return (episode,) float: 1 where the episode ends otherwise than without the edits."""
         edited = self._organism.run(self._tasks, interventions=interventions, **self._options)
-        reached = self._organism.reached(edited).transpose("episode", "objective").values
+        reached = (
+            self._organism[Objectives].reached(edited).transpose("episode", "objective").values
+        )
         return (reached != self.reached).any(axis=1).astype(float)
 
 

@@ -11,6 +11,7 @@ import xarray as xr
 from analyses.objectives.edited_runs import ClosedLoop, EditedReplays
 from analyses.verdict import add_verdict
 from interp.errors import InputError, InterventionError, UnknownNameError, check_integer
+from organisms.capabilities.edits import Edits
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -49,7 +50,7 @@ def goal_sensitivity(
     Parameters
     ----------
     organism
-        With ``run``, ``replay``, ``reached``, ``edits`` and ``state_sites``; see `organisms.family`.
+        With the capabilities `Objectives` and `Edits`.
     tasks
         In which base objective and proxy coincide.
     seed
@@ -124,7 +125,7 @@ def goal_sensitivity(
     if len(tasks) < 2:
         raise InputError("goal_sensitivity needs at least two tasks.")
     loop = ClosedLoop(organism, tasks, seed, batch_size)
-    edits = dict(organism.edits(loop.run))
+    edits = dict(organism[Edits].of(loop.run))
     for name in FEATURES:
         if name not in edits:
             raise UnknownNameError("edit", name, edits)

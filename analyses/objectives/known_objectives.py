@@ -12,6 +12,7 @@ from analyses.objectives.behavioural_objective import behavioural_objective
 from analyses.populations.population import about, agents_of, as_column, short_names
 from analyses.populations.population_traits import coinciding_tasks
 from interp.errors import InputError, check_integer
+from organisms.capabilities.objectives import Objectives
 
 UNTRAINED = "none"
 """The objective that an untrained agent is known to have."""
@@ -63,15 +64,15 @@ def known_objectives(
     rows: list[dict[str, Any]] = []
     subjects = [*((agent, None) for agent in given), (given[0].untrained(seed), UNTRAINED)]
     for organism, said in tqdm(subjects, unit="agent", desc="known", disable=not progress):
-        expected = organism.objective if said is None else said
-        features = dict(organism.objective_features)
+        expected = organism[Objectives].paid if said is None else said
+        features = dict(organism[Objectives].features)
         if said is None and expected not in features:
             raise InputError(f"{organism.name}: what {expected!r} weighs is not known.")
         result = behavioural_objective(
             organism,
             {
                 "coinciding": coinciding_tasks(organism, n, seed),
-                "decorrelated": organism.tasks(organism.decorrelated, n, seed),
+                "decorrelated": organism.tasks(organism[Objectives].decorrelated, n, seed),
             },
             seed=seed,
             progress=False,
@@ -79,7 +80,7 @@ def known_objectives(
         off = result.sel(distribution="decorrelated")
         pursued = set(map(str, off.feature.values[off.pursued.values]))
         wanted = set(features[expected]) if said is None else set()
-        [(base, proxy)] = dict.fromkeys(dict(organism.diverging).values())
+        [(base, proxy)] = dict.fromkeys(dict(organism[Objectives].diverging).values())
         rows.append(
             {
                 "agent": organism.name,

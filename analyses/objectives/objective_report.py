@@ -9,6 +9,7 @@ import xarray as xr
 
 from analyses.objectives.alignment import Reading, Verdict, judge
 from interp.errors import InputError, check_integer
+from organisms.capabilities.objectives import Objectives
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -106,7 +107,7 @@ def objective_report(
 
     check_integer("n", n, 2)
     check_integer("n_inferred", n_inferred, 4)
-    pairs = list(dict.fromkeys(dict(organism.diverging).values()))
+    pairs = list(dict.fromkeys(dict(organism[Objectives].diverging).values()))
     if len(pairs) != 1:
         raise InputError(
             f"A report is on one pair of objectives; {organism.name} has {pairs or 'none'}."
@@ -117,7 +118,7 @@ def objective_report(
         organism,
         {
             "training": coinciding_tasks(organism, n_inferred, seed),
-            "off": organism.tasks(organism.decorrelated, n_inferred, seed),
+            "off": organism.tasks(organism[Objectives].decorrelated, n_inferred, seed),
         },
         seed=seed,
         progress=progress,
@@ -131,8 +132,8 @@ def objective_report(
     reading = Reading(
         base=base,
         proxy=proxy,
-        paid=str(getattr(organism, "objective", base)),
-        proxy_kind=dict(organism.proxy_kinds).get(proxy, ""),
+        paid=organism[Objectives].paid,
+        proxy_kind=dict(organism[Objectives].proxy_kinds).get(proxy, ""),
         competence=tuple(float(behaviour[f"solve_rate{end}"]) for end in ("", "_low", "_high")),
         inferred_off=str(inferred.objective.sel(distribution="off").values),
         choice=rows["choice"][:3],

@@ -12,6 +12,7 @@ from analyses.objectives.goal_writes import SOURCES, GoalWrites, writes_of
 from analyses.objectives.path_probability import path_probability
 from analyses.verdict import ALPHA, add_verdict, best_cell, one_sided_p
 from interp.errors import InputError, check_integer
+from organisms.capabilities.counterfactuals import Counterfactuals
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -121,7 +122,7 @@ def objective_swap(
     from interp.network.site_names import select_sites
 
     check_integer("n_random", n_random, 1)
-    pairs = organism.counterfactuals(kind, n_pairs, seed) if isinstance(kind, str) else kind
+    pairs = organism[Counterfactuals].pairs(kind, n_pairs, seed) if isinstance(kind, str) else kind
     if not hasattr(pairs, "went_to"):
         raise InputError(f"{pairs!r:.80} are no pairs of tasks that differ by where the goal is.")
     chosen = select_sites(organism.state_sites if sites is None else sites, organism.sites)

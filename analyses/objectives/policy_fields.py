@@ -10,6 +10,8 @@ import numpy as np
 import xarray as xr
 
 from interp.errors import InputError
+from organisms.capabilities.pictures import Pictures
+from organisms.capabilities.places import Places
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -41,7 +43,7 @@ def policy_field(
     interventions
         Applied to all places alike (`analyses.objectives.goal_writes.GoalWrites.steering`), or
         with a value for
-        each place, in the order of ``organism.everywhere(task)``.
+        each place, in the order of ``organism[Places].everywhere(task)``.
     marks
         Name → place, kept for the plot (the goal, and where it was written).
     visited
@@ -74,8 +76,8 @@ def policy_field(
     changes = as_interventions(interventions)
     if len(task) != 1:
         raise InputError(f"A policy field is of one task, not of {len(task)}.")
-    tasks, begun = organism.everywhere(task)
-    steps = np.array(list(organism.directions.values()), float)
+    tasks, begun = organism[Places].everywhere(task)
+    steps = np.array(list(organism[Places].directions.values()), float)
     first = organism.world(tasks).reset()
     run = organism.replay(first[None], interventions=changes)
     logits = run["logits"].isel(step=0).values.astype(np.float64)
@@ -104,7 +106,7 @@ def policy_field(
                 np.array(list(named.values()), np.int64).reshape(-1, 2),
             ),
         },
-        {"action": list(organism.directions), "axis": ["y", "x"], "mark": list(named)},
+        {"action": list(organism[Places].directions), "axis": ["y", "x"], "mark": list(named)},
         {
             "analysis": "policy_field",
             "organism": organism.name,
@@ -133,7 +135,7 @@ def plot_policy_field(
     before, after
         From `policy_field`, of one task.
     organism
-        Whose family draws the task (``organism.draw_task``).
+        Whose family draws the task (``organism[Pictures].draw_task``).
     titles
         Of the first two panels.
 
@@ -156,7 +158,9 @@ def plot_policy_field(
     with figure_style():
         figure, axes = subplots(1, 3, width="text", height=2.75)
         for letter, ax, (title, field, colour) in zip("abc", axes, panels, strict=True):
-            organism.draw_task(before.attrs["task"], ax, field=field.values, colour=colour)
+            organism[Pictures].draw_task(
+                before.attrs["task"], ax, field=field.values, colour=colour
+            )
             ax.set_title(f"{letter}   {title}", loc="left")
             if (way := ways.get(title)) is not None:
                 y, x = way.values[(way.values >= 0).all(axis=1)].T

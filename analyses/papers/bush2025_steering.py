@@ -9,6 +9,7 @@ from analyses.papers.comparison import Row
 from analyses.papers.drawing import caption, published_marks
 from analyses.papers.entry import Caution, Conditions, Needs, PaperFigure, Setting, TaskSet
 from analyses.papers.published import Published, choose, published_in
+from organisms.capabilities.steering import Steering
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -44,7 +45,7 @@ def steering(setting: Setting) -> xr.Dataset:
         progress=setting.progress,
     ) as recording:
         for kind in kinds:
-            tasks = setting.organism.steering_tasks(kind, n_tasks, setting.seed)
+            tasks = setting.organism[Steering].tasks(kind, n_tasks, setting.seed)
             results = []
             for seed in setting.conditions.seeds:
                 read = fitted_directions(
@@ -156,7 +157,7 @@ FIGURES = (
         "layer's cell state, beside random directions of the same norms and beside doing nothing",
         claim="a plan written into the cell state is carried out, more than random directions bring about",
         agent=AGENT,
-        needs=Needs(("episode", "step", "tick"), CELLS, CONCEPTS, methods=("steering_tasks",)),
+        needs=Needs(("episode", "step", "tick"), CELLS, CONCEPTS, capabilities=(Steering,)),
         theirs=Conditions(
             (TaskSet("boxoban-unfiltered-train", 3000, "probes"),),
             max_steps=120,

@@ -118,8 +118,8 @@ class Needs:
         Globs of sites that are recorded; empty if none are.
     concepts
         Names among ``organism.concepts``.
-    methods
-        Names of what the organism's family must provide (``"counterfactuals"``).
+    capabilities
+        What the organism must be able to do (`organisms.Steering`).
     history
         Whether a training log or checkpoints are drawn where there are any.
     checkpoints
@@ -129,7 +129,7 @@ class Needs:
     axes: tuple[str, ...] = ("episode", "step")
     sites: tuple[str, ...] = ()
     concepts: tuple[str, ...] = ()
-    methods: tuple[str, ...] = ()
+    capabilities: tuple[type, ...] = ()
     history: bool = False
     checkpoints: int = 0
 
@@ -152,9 +152,8 @@ class Needs:
         for concept in self.concepts:
             if concept not in organism.concepts:
                 raise UnknownNameError("concept", concept, organism.concepts)
-        for method in self.methods:
-            if not hasattr(organism, method):
-                raise InputError(f"The figure needs {method!r}, which {organism.name} has not.")
+        for capability in self.capabilities:
+            organism[capability]  # raises, and says who has it
         if self.checkpoints:
             there = [c for c in organism.checkpoints if c != organism.card.training_steps]
             if len(there) < self.checkpoints:

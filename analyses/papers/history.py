@@ -39,9 +39,7 @@ def like(organism: Any, other: Any) -> Any:
     """Return an organism in the world (step limit) of another."""
     import dataclasses
 
-    return type(organism)(
-        organism.network, dataclasses.replace(organism.card, world=other.card.world)
-    )
+    return organism.replace(card=dataclasses.replace(organism.card, world=other.card.world))
 
 
 def training_history(setting: Setting, with_log: bool = False) -> xr.Dataset:

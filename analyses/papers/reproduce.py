@@ -129,7 +129,7 @@ def with_step_limit(organism: Any, max_steps: int | None) -> Any:
         return organism
     world = {**organism.card.world, "max_steps": max_steps}
     card = dataclasses.replace(organism.card, world=world)
-    return type(organism)(organism.network, card)
+    return organism.replace(card=card)
 
 
 def _organism(given: Any, device: Any) -> tuple[Any, Path | None, bool]:

@@ -9,6 +9,8 @@ from analyses.papers.drawing import caption, published_line
 from analyses.papers.entry import Caution, Conditions, Needs, PaperFigure, Setting, TaskSet
 from analyses.papers.published import Published, published_in
 from analyses.papers.taufeeque2024 import AGENT, DRC33, LIMIT, MEDIUM, PAPER
+from organisms.capabilities.milestones import Milestones
+from organisms.capabilities.plans import Plans
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -173,7 +175,7 @@ FIGURES = (
         claim="early cycles win time to think: thinking removes them, and thinking replaces them",
         agent=AGENT,
         agents=DRC33,
-        needs=Needs(methods=("states", "milestones")),
+        needs=Needs(capabilities=(Milestones,)),
         theirs=Conditions(
             (MEDIUM,), max_steps=120, thinking_steps=(0, 2, 4, 6, 8, 12, 16), note=LIMIT
         ),
@@ -198,7 +200,7 @@ FIGURES = (
         claim="the decoded plan is a valid one, more than a control's",
         agent=AGENT,
         agents=DRC33,
-        needs=Needs(("episode", "step", "tick"), methods=("plans",)),
+        needs=Needs(("episode", "step", "tick"), capabilities=(Plans,)),
         theirs=Conditions(
             (TaskSet("boxoban-medium-valid", 1000, "medium-valid"),),
             max_steps=120,

@@ -15,6 +15,8 @@ from analyses.papers.published import Published, published_in
 from analyses.papers.taufeeque2024 import HARD, LIMIT
 from analyses.papers.taufeeque2025 import AGENT, AGENTS, PAPER
 from analyses.papers.taufeeque2025_horizon import AGENT_MOVES, BOX_MOVES, HIDDEN
+from organisms.capabilities.plans import Plans
+from organisms.capabilities.steering import Steering
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -232,7 +234,7 @@ FIGURES = (
         "about",
         agent=AGENT,
         agents=AGENTS,
-        needs=Needs(methods=("action_rewrites",)),
+        needs=Needs(capabilities=(Steering,)),
         theirs=Conditions(
             (TaskSet("boxoban-medium-valid", 3400, "rewritten"), HARD),
             max_steps=120,
@@ -269,7 +271,7 @@ FIGURES = (
         claim="what path channels remember is needed more than what other channels do",
         agent=AGENT,
         agents=AGENTS,
-        needs=Needs(("episode", "step", "tick"), HIDDEN, methods=("plans",)),
+        needs=Needs(("episode", "step", "tick"), HIDDEN, capabilities=(Plans,)),
         theirs=Conditions(
             (TaskSet("boxoban-medium-valid", 1024, "medium-valid"),),
             max_steps=120,

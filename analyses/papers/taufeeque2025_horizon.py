@@ -12,6 +12,7 @@ from analyses.papers.entry import Caution, Conditions, Needs, PaperFigure, Setti
 from analyses.papers.published import Published, published_in
 from analyses.papers.taufeeque2024 import LIMIT
 from analyses.papers.taufeeque2025 import AGENT, AGENTS, PAPER
+from organisms.capabilities.plans import Plans
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -117,7 +118,7 @@ FIGURES = (
         claim="single channels foretell where moves will happen, better than both controls",
         agent=AGENT,
         agents=AGENTS,
-        needs=Needs(("episode", "step", "tick"), HIDDEN, (AGENT_MOVES, BOX_MOVES), ("plans",)),
+        needs=Needs(("episode", "step", "tick"), HIDDEN, (AGENT_MOVES, BOX_MOVES), (Plans,)),
         theirs=Conditions(
             (TaskSet("boxoban-medium-valid", 1000, "medium-valid"),),
             max_steps=120,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,11 +19,11 @@ from analyses.recordings import (
     recorded,
 )
 from interp.errors import InputError
+from organisms.capabilities.plans import Plans
 
 if TYPE_CHECKING:
     from interp.concepts import Concept
     from interp.contract import Tasks
-    from organisms.capabilities.plans import Plans
 
 BLOCK = 64
 """Episodes read at a time."""
@@ -83,16 +82,16 @@ def plans_of(source: Any, given: Any = None) -> Plans:
     if given is not None:
         return given
     if not isinstance(source, xr.Dataset):
-        return source.plans
-    from organisms.registry import FAMILIES
+        return source[Plans]
+    from organisms.registry import families
 
     family = source.attrs.get("family")
-    module = import_module(FAMILIES[family]) if family in FAMILIES else None
-    if module is None or not hasattr(module, "family_plans"):
+    known = next((known for known in families() if known.name == family), None)
+    if known is None or Plans not in known:
         raise InputError(
             f"The run is of the family {family!r}, which says nothing of plans; pass `plans`."
         )
-    return module.family_plans()
+    return known[Plans]
 
 
 def check_thinking(run: xr.Dataset) -> None:

@@ -81,7 +81,7 @@ def plan_horizon(
     concepts
         As in `analyses.plans.plan_validity.plan_validity`.
     plans
-        Where the events come from; default the family's (``organism.plans``).
+        Where the events come from; default the family's (``organism[Plans]``).
     sites
         Names or globs. Default: the organism's recurrent state.
     horizon

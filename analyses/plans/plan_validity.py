@@ -53,10 +53,10 @@ def plan_validity(
     source, tasks, thinking_steps, sites, receptive_field, test_fraction, untrained, folder
         As in `analyses.plans.plan_formation.plan_formation`.
     concepts
-        Names among ``organism.plans.concepts``, or concepts of your own that `plans` knows; default all
+        Names among ``organism[Plans].concepts``, or concepts of your own that `plans` knows; default all
         the family has.
     plans
-        How maps are followed; default the family's (``organism.plans``).
+        How maps are followed; default the family's (``organism[Plans]``).
     seed
         Of recording, split, sample, shuffling, bootstrap and the untrained weights.
     **options

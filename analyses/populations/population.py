@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 
 from interp.errors import InputError, check_integer
+from organisms.capabilities.objectives import Objectives
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -81,20 +82,22 @@ def population_behaviour(
     for organism in tqdm(
         list(agents_of(agents)), unit="agent", desc="behaviour", disable=not progress
     ):
-        diverging = dict(organism.diverging)
+        diverging = dict(organism[Objectives].diverging)
         if not diverging:
             raise InputError(f"{organism.name} knows no tasks that tell objectives apart.")
         rates, base_only, proxy_only = [], 0, 0
         for split, (base, proxy) in diverging.items():
             if split not in tasks:
                 tasks[split] = organism.tasks(split, n, seed)
-            reached = organism.reached(organism.run(tasks[split], seed=seed, batch_size=batch_size))
+            reached = organism[Objectives].reached(
+                organism.run(tasks[split], seed=seed, batch_size=batch_size)
+            )
             at_base, at_proxy = (reached.sel(objective=o).values for o in (base, proxy))
             base_only += int((at_base & ~at_proxy).sum())
             proxy_only += int((at_proxy & ~at_base).sum())
             rates.append(reached)
         own = organism.run(organism.tasks("test", n, seed), seed=seed, batch_size=batch_size)
-        rates.append(organism.reached(own))
+        rates.append(organism[Objectives].reached(own))
         layout = (diverging, [str(name) for name in rates[0].objective.values])
         if shared not in (None, layout):
             raise InputError(
@@ -179,9 +182,10 @@ def agents_of(agents: str | Iterable[Any]) -> Iterator[Any]:
 def about(organism: Any) -> dict[str, Any]:
     """Return what is known of an agent's training, and the kind of its network."""
     card = organism.card
+    options = getattr(organism, "options", {})
     return {
-        "correlation": float(getattr(organism, "correlation", np.nan)),
-        "paid": str(getattr(organism, "objective", "")),
+        "correlation": float(options.get("correlation", np.nan)),
+        "paid": organism[Objectives].paid,
         "network": str(card.network.get("kind", "")),
         "training_seed": training_seed(organism.name),
         "trained": bool(card.weights_file),

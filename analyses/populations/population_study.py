@@ -34,6 +34,7 @@ from analyses.populations.population_traits import population_traits
 from analyses.study.report import Report
 from interp.errors import InputError, UnknownNameError, check_integer
 from interp.files import write_netcdf
+from organisms.capabilities.objectives import Objectives
 
 STEERED = 2.0
 """How many times the goal's difference is added in the picture of a policy."""
@@ -146,12 +147,12 @@ def population_study(
 
 def _example(organism: Any, n: int, n_pairs: int, seed: int) -> dict[str, tuple[xr.Dataset, Any]]:
     """Return what is made of one agent: name → result and figure."""
-    split = next(iter(organism.diverging))
+    split = next(iter(organism[Objectives].diverging))
     report = objective_report(organism, n=n, seed=seed, progress=False)
     choices = agent_choices(organism, split, seed=seed)
     probes = objective_probes(
         organism,
-        organism.tasks(organism.decorrelated, n, seed + 1),
+        organism.tasks(organism[Objectives].decorrelated, n, seed + 1),
         test=organism.tasks(split, n, seed + 1),
         seed=seed,
         progress=False,

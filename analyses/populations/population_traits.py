@@ -11,6 +11,7 @@ import xarray as xr
 from analyses.objectives.goal_sensitivity import goal_sensitivity
 from analyses.populations.population import about, agents_of, as_column, mean_return
 from interp.errors import InputError, check_integer
+from organisms.capabilities.objectives import Objectives
 
 TRAIT_SETS = ("slopes", "removals", "moves", "weights", "behaviour", "reward", "setup")
 """What traits are taken from; see `population_traits`."""
@@ -171,7 +172,7 @@ def behaviour_traits(organism: Any, run: xr.Dataset) -> dict[str, float]:
     """
     from scipy.special import log_softmax
 
-    reached = organism.reached(run)
+    reached = organism[Objectives].reached(run)
     logits = run["logits"].sel(step=slice(0, None)).transpose("episode", "step", ...).values
     within = np.arange(logits.shape[1]) < run["length"].values[:, None]
     log_p = log_softmax(np.where(within[..., None], logits, 0).astype(np.float64), axis=-1)

@@ -23,6 +23,8 @@ from analyses.study.study_steering import study_steering
 from analyses.thinking.thinking_time import plot_thinking_time, thinking_time
 from interp.errors import InputError, TooFewClassesError
 from interp.files import write_atomically, write_netcdf
+from organisms.capabilities.capability import has_capability
+from organisms.capabilities.pictures import Pictures
 
 PACKAGES = ("mesascope", "torch", "transformer-lens", "numpy", "scikit-learn", "xarray", "zarr")
 
@@ -144,14 +146,15 @@ def _example_episode(organism: Any, store: Path) -> dict[str, Any]:
     """Draw the longest solved episode, if the family can draw one and one was solved."""
     from interp.store.read import open_store
 
-    draw = getattr(organism, "draw_episode", None)
-    if draw is None or not store.exists():
+    if not has_capability(organism, Pictures) or not organism[Pictures].draws("episode"):
+        return {}
+    if not store.exists():
         return {}
     run = open_store(store)
     length = np.where(run.solved.values, run.length.values, -1)
     if not (length > 0).any():
         return {}
-    return {"example": draw(run.isel(episode=int(length.argmax())))}
+    return {"example": organism[Pictures].draw_episode(run.isel(episode=int(length.argmax())))}
 
 
 def _how(organism: Any, split: str, n_levels: int, seed: int) -> str:

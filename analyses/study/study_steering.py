@@ -14,6 +14,8 @@ from analyses.causes.steered_episode import plot_steered_episode, steered_episod
 from analyses.study.report import Report
 from analyses.verdict import best_cell
 from interp.errors import InputError
+from organisms.capabilities.capability import has_capability
+from organisms.capabilities.steering import Steering
 
 N_TRAIN = 200
 """Tasks that the probes whose directions are written are fitted on; those of the split ``train``."""
@@ -55,15 +57,15 @@ def study_steering(
     results: dict[str, xr.Dataset] = {}
     figures: dict[str, Any] = {}
     not_asked: dict[str, str] = {}
-    for kind in organism.steering_kinds:
+    for kind in organism[Steering].kinds if has_capability(organism, Steering) else ():
         name = f"{NAME}-{kind}"
         try:
-            tasks = organism.steering_tasks(kind, SWEEP["n_tasks"], seed)
+            tasks = organism[Steering].tasks(kind, SWEEP["n_tasks"], seed)
             probes = fitted_directions(
                 organism,
                 tasks.concept,
                 organism.tasks("train", N_TRAIN, seed=seed),
-                organism.steering_sites,
+                organism[Steering].sites,
                 seed=seed,
                 folder=out / "steering",
                 progress=progress,

@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from interp.errors import InputError
+from organisms.capabilities.capability import has_capability
+from organisms.capabilities.milestones import Milestones
+from organisms.capabilities.states import States
 
 SHORTEST = 2
 """Steps of the shortest cycle: one step that changes nothing is none (Taufeeque et al.)."""
@@ -98,20 +100,9 @@ class Walk:
 
 
 def walk_of(organism: Any, run: xr.Dataset) -> Walk:
-    """Return a run as states, with what the organism's family tells of its milestones.
-
-    Raises
-    ------
-    InputError
-        If the organism does not tell states.
-    """
-    if not hasattr(organism, "states"):
-        raise InputError(
-            f"A {type(organism).__name__} does not tell the states of a run (`states`): cycles "
-            "cannot be found."
-        )
+    """Return a run as states, with what the organism's family tells of its milestones."""
     acting = run.step.values >= 0
-    states = organism.states(run).transpose("episode", "step").values[:, acting]
+    states = States.of(organism).visited(run).transpose("episode", "step").values[:, acting]
     length = run.length.values.astype(int)
     reached = milestones_of(organism, run)
     if reached is None:
@@ -126,7 +117,7 @@ def walk_of(organism: Any, run: xr.Dataset) -> Walk:
 
 def milestones_of(organism: Any, run: xr.Dataset) -> np.ndarray | None:
     """Return the steps (episode, milestone) of the milestones, None in a family without any."""
-    reached = organism.milestones(run) if hasattr(organism, "milestones") else None
+    reached = organism[Milestones].reached(run) if has_capability(organism, Milestones) else None
     return None if reached is None else reached.transpose("episode", "milestone").values
 
 

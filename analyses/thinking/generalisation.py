@@ -10,6 +10,8 @@ import xarray as xr
 
 from analyses.verdict import ALPHA, add_verdict
 from interp.errors import InputError, UnknownNameError, check_integer
+from organisms.capabilities.accommodation import Accommodation
+from organisms.capabilities.capability import LikeOrganism
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -108,7 +110,7 @@ def generalisation(
 
     from interp.statistics import bootstrap_interval, permutation_test, sign_test
 
-    if not hasattr(organism, "run") or not hasattr(organism, "accommodate"):
+    if not hasattr(organism, "run"):
         raise InputError(
             f"generalisation runs an organism: give organisms.load(…), not a "
             f"{type(organism).__name__}."
@@ -218,7 +220,11 @@ def _names(collections: Any, reference: str | None, misfits: str) -> list[str]:
 def _fit(organism: Any, name: str, tasks: Any, misfits: str) -> tuple[Any, Any, int, Any]:
     """Return organism and collection as they fit, how many tasks do not, and those that do."""
     try:
-        return (*organism.accommodate(tasks), 0, tasks)
+        return (
+            *Accommodation.of(organism).accommodate(tasks),
+            0,
+            tasks,
+        )
     except InputError as error:
         if misfits == "raise":
             raise InputError(f"The collection {name!r}: {error}") from error
@@ -227,12 +233,16 @@ def _fit(organism: Any, name: str, tasks: Any, misfits: str) -> tuple[Any, Any, 
     if not kept:
         raise InputError(f"Of the collection {name!r} no task fits: {reason}") from reason
     fitting = tasks[np.array(kept)]
-    return (*organism.accommodate(fitting), len(tasks) - len(kept), fitting)
+    return (
+        *Accommodation.of(organism).accommodate(fitting),
+        len(tasks) - len(kept),
+        fitting,
+    )
 
 
 def _fits(organism: Any, task: Any) -> bool:
     try:
-        organism.accommodate(task)
+        Accommodation.of(organism).accommodate(task)
     except InputError:
         return False
     return True
@@ -242,14 +252,12 @@ def _with_options(organism: Any, options: Mapping[str, Any]) -> Any:
     return _Host(organism, options) if options else organism
 
 
-class _Host:
+class _Host(LikeOrganism):
     """An organism whose worlds have other options."""
 
     def __init__(self, organism: Any, options: Mapping[str, Any]):
-        self._organism, self._options = organism, dict(options)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._organism, name)
+        super().__init__(organism)
+        self._options = dict(options)
 
     def world(self, tasks: Any) -> Any:
         return self._organism.world(tasks, **self._options)
@@ -279,7 +287,7 @@ def _strata(
     organism: Any, fitted: Mapping[str, Any], names: list[str], place: np.ndarray
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Return the features of every task, and which stratum it is of."""
-    per = [dict(organism.task_features(fitted[name][3])) for name in names]
+    per = [dict(Accommodation.of(organism).task_features(fitted[name][3])) for name in names]
     shared = [key for key in per[0] if all(key in other for other in per)]
     features = {key: np.concatenate([np.asarray(other[key]) for other in per]) for key in shared}
     rows = np.stack([place, *features.values()], axis=1)

@@ -195,7 +195,7 @@ def pacing(
 
 
 def _check(organism: Any, tasks: Any, early: int, after: int) -> None:
-    for method in ("run", "world", "states"):
+    for method in ("run", "world"):
         if not hasattr(organism, method):
             raise InputError(
                 f"pacing runs an organism and asks it for its {method!r}: give organisms.load(…), "

@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 
 from interp.contract import Tasks, Transition, World
+from organisms.capabilities.capability import LikeOrganism
 
 
 @dataclass(frozen=True)
@@ -84,19 +85,16 @@ class _PausedTasks:
         return _PausedTasks(self.tasks[index], self.places[index])
 
 
-class _Pausing:
+class _Pausing(LikeOrganism):
     """An organism whose worlds pause; everything else is its own."""
 
     def __init__(self, organism: Any, tasks: Tasks, pauses: Sequence[Pause], distracting: bool):
-        self._organism = organism
+        super().__init__(organism)
         self._pauses = list(pauses)
         self._others = None
         if distracting:
             first = np.asarray(organism.world(tasks).reset())
             self._others = np.roll(first, 1, axis=0)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._organism, name)
 
     def world(self, tasks: _PausedTasks) -> _PausingWorld:
         others = None if self._others is None else self._others[tasks.places]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from organisms.capabilities.capability import Capability
+from organisms.capabilities.capability import Capability, has_capability
 
 if TYPE_CHECKING:
     from interp.contract import Tasks
@@ -19,6 +19,11 @@ class Accommodation(Capability):
 
     def __init__(self, organism: Any):
         self.organism = organism
+
+    @classmethod
+    def of(cls, organism: Any) -> Accommodation:
+        """Return the organism's own, or that of tasks as they are."""
+        return organism[cls] if has_capability(organism, cls) else cls(organism)
 
     def accommodate(self, tasks: Tasks) -> tuple[Any, Tasks]:
         """Return the organism and the tasks in a form in which it can take them.

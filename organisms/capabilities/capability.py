@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 
 from interp.errors import CapabilityError, InputError
-
-C = TypeVar("C")
 
 
 class Capability:
@@ -36,6 +33,24 @@ class OfFamily:
         pass
 
 
+class LikeOrganism:
+    """Wrapped around an organism: all that a subclass does not say is the organism's own."""
+
+    def __init__(self, organism: Any):
+        self._organism = organism
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "_organism":  # not there yet: a copy in the making
+            raise AttributeError(name)
+        return getattr(self._organism, name)
+
+    def __getitem__(self, capability: Any) -> Any:
+        return self._organism[capability]
+
+    def __contains__(self, capability: object) -> bool:
+        return isinstance(capability, type) and has_capability(self._organism, capability)
+
+
 def capability_name(capability: object) -> str:
     """Return what a capability is called in messages."""
     return capability.__name__ if isinstance(capability, type) else repr(capability)
@@ -49,32 +64,6 @@ def has_capability(organism: Any, capability: type) -> bool:
         return False
 
 
-def capability_of(
-    organism: Any, capability: type[C], otherwise: Callable[[], C] | None = None
-) -> C:
-    """Return an organism's capability; of any object, also one that knows of none.
-
-    Parameters
-    ----------
-    organism
-        What satisfies `interp.contract.Organism`.
-    capability
-        The class.
-    otherwise
-        Called for what stands in its place where the organism lacks it; an error if left out.
-
-    Raises
-    ------
-    CapabilityError
-        If the organism lacks it; says which families have it.
-    """
-    if has_capability(organism, capability):
-        return organism[capability]
-    if otherwise is not None:
-        return otherwise()
-    raise missing(capability, str(getattr(organism, "name", organism)), _family_of(organism))
-
-
 def missing(capability: object, organism: str | None, family: str | None) -> CapabilityError:
     """Return the error that names a capability, who lacks it, and who has it."""
     from organisms.registry import families
@@ -85,8 +74,3 @@ def missing(capability: object, organism: str | None, family: str | None) -> Cap
         )
     have = sorted(known.name for known in families() if capability in known.capabilities)
     return CapabilityError(capability_name(capability), organism, family, have)
-
-
-def _family_of(organism: Any) -> str | None:
-    record = getattr(organism, "family", None)
-    return getattr(record, "name", None) or getattr(getattr(organism, "card", None), "family", None)

@@ -34,7 +34,8 @@ class CounterfactualPairs:
     Examples
     --------
     >>> import organisms
-    >>> pairs = organisms.load("sokoban-drc-small-v2").counterfactuals("move-target", 4)
+    >>> organism = organisms.load("sokoban-drc-small-v2")
+    >>> pairs = organism[organisms.Counterfactuals].pairs("move-target", 4)
     >>> len(pairs), bool((pairs.clean_actions & pairs.corrupted_actions).any())
     (4, False)
     """

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from organisms.capabilities.capability import Capability
+from organisms.capabilities.capability import Capability, has_capability
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -17,6 +17,11 @@ class States(Capability):
     """
 
     of_family = True
+
+    @classmethod
+    def of(cls, organism: Any) -> States:
+        """Return the organism's own, or what observations tell apart."""
+        return organism[cls] if has_capability(organism, cls) else cls()
 
     def visited(self, run: xr.Dataset) -> xr.DataArray:
         """Return which state of the world every step of a run found.

@@ -8,6 +8,7 @@ import pytest
 
 import organisms
 from interp.errors import AssetError, InputError, UnknownNameError
+from organisms.capabilities.objectives import Objectives
 
 NAME = "sokoban-drc-small-v0"
 
@@ -93,6 +94,6 @@ def test_every_agent_of_a_population_is_what_its_card_and_its_recipe_say():
             organism, recipe = organisms.load(name), recipes[name]  # load checks the sha256
             assert organism.network.config == recipe.network
             assert organism.card.training_steps == recipe.total_steps
-            assert organism.objective == recipe.objective
-            assert organism.correlation == recipe.correlation
+            assert organism[Objectives].paid == recipe.objective
+            assert organism.options["correlation"] == recipe.correlation
             assert len(organism.card.results) >= 10

@@ -34,8 +34,8 @@ def evaluate_agent(organism: Organism, n: int = 300, seed: int = 0) -> tuple[Res
     tuple of Result
         On its training distribution (walls of the test split) and on each of `Objectives.diverging`:
         P(first reached = OBJECTIVE) for every objective of the game, not exclusive (see
-        `organisms.families.doors.hypotheses.reached`); P(first reached = nothing); and the rate at which it is paid. With
-        Wilson's 95 % intervals over episodes: of this network, not of other trainings.
+        `organisms.families.doors.hypotheses.reached`); P(first reached = nothing); and the rate at which
+        it is paid. With Wilson's 95 % intervals over episodes: of this network, not of other trainings.
 
     Raises
     ------

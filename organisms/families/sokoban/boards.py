@@ -62,4 +62,4 @@ def resized(organism: Organism, board: tuple[int, int]) -> Organism:
     network.load_state_dict(organism.network.state_dict())
     record = {**organism.card.network, "board": list(board)}
     card = dataclasses.replace(organism.card, network=record)
-    return type(organism)(network.to(organism.device), card, organism.family)
+    return organism.replace(network=network.to(organism.device), card=card)

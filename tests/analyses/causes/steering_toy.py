@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -22,7 +22,9 @@ from interp.interventions.conditions import condition
 from interp.network.hooks import HookedNetwork, SitePoint
 from interp.runs.episodes import run_episodes
 from interp.runs.replay import replay
+from organisms.capabilities.steering import Steering
 from organisms.capabilities.steering_tasks import ActionRewrites, SteeringTasks
+from tests.toy_capabilities import Able
 
 N, CHANNELS = 5, 48
 LEFT, RIGHT = 0, 1
@@ -169,11 +171,18 @@ def _went_long(run: xr.Dataset, number: np.ndarray) -> np.ndarray:
     return ~((at == ((start + MOVE[side]) % N)[:, None]) & inside).any(axis=1)
 
 
-class RingOrganism:
+class RingOrganism(Able):
     """What the analyses ask of an organism."""
 
     observation_dims = ("y", "x", "feature")
     steering_sites = state_sites = ["state"]
+    parts: ClassVar = {
+        Steering: {
+            "sites": "steering_sites",
+            "tasks": "steering_tasks",
+            "action_rewrites": "action_rewrites",
+        }
+    }
 
     def __init__(self, obeys: bool = True):
         self.name = "ring"

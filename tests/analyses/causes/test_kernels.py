@@ -1,3 +1,5 @@
+from typing import ClassVar
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -6,6 +8,9 @@ from analyses.causes.kernel_algebra import aligned, axis_weight, compose, relati
 from analyses.causes.kernel_means import draw_channels
 from analyses.causes.kernels import combined_filters, kernels, plot_kernels
 from interp.errors import InputError, UnknownNameError
+from organisms.capabilities.kernels import Kernels
+from organisms.capabilities.places import Places
+from tests.toy_capabilities import Able
 
 DIRECTIONS = {"up": (-1, 0), "down": (1, 0), "left": (0, -1), "right": (0, 1)}
 CHANNELS = {name: [("layer.h", 2 * i), ("layer.h", 2 * i + 1)] for i, name in enumerate(DIRECTIONS)}
@@ -24,10 +29,11 @@ def kernel(weights: np.ndarray, role: str, linear: bool = False) -> xr.DataArray
     )
 
 
-class Network:
+class Network(Able):
     """One recurrent layer of random kernels, plus whatever is planted between path channels."""
 
     name, directions = "planted", DIRECTIONS
+    parts: ClassVar = {Kernels: {"all": "kernels"}, Places: {"directions": "directions"}}
 
     def __init__(self, planted=None, signs=None, seed: int = 0):
         rng = np.random.default_rng(seed)

@@ -14,6 +14,7 @@ from analyses.causes.plan_steering import plan_steering, plot_plan_steering
 from analyses.causes.plan_writing import fitted_directions, given_directions, written_plan
 from analyses.causes.steered_episode import steered_episode
 from interp.errors import InputError, UnknownSiteError
+from organisms.capabilities.steering import Steering
 from tests.analyses.causes.steering_toy import RingOrganism
 
 QUICK = {"n_bootstrap": 300, "progress": False}
@@ -60,7 +61,7 @@ def test_at_alpha_zero_everything_equals_doing_nothing(follower, onto, steered):
     nought = steered.sel(alpha=0.0)
     assert (nought.success == steered.nothing).all()
     assert (nought.p_value == 1).all()
-    tasks = follower.steering_tasks("ring", 10)
+    tasks = follower[Steering].tasks("ring", 10)
     random = given_directions(onto, "onto", ["state"]).random(0, 1)[0]
     alone = follower.run(tasks.tasks, sites=["state"])
     plan = written_plan(follower, tasks, random, "state", 0.0, 2)
@@ -97,7 +98,7 @@ def test_an_untrained_network_is_not_steered():
     probes = _random_probes(untrained)
     result = plan_steering(
         untrained,
-        untrained.steering_tasks("agent-shortcut", 3)[::4],
+        untrained[Steering].tasks("agent-shortcut", 3)[::4],
         probes=probes,
         alphas=(1.0, 8.0),
         n_directional=(1,),
@@ -131,7 +132,7 @@ def test_units_are_resampled_whole(follower, onto):
     """Ten variants of two tasks are two units: no verdict can rest on them."""
     import dataclasses
 
-    tasks = dataclasses.replace(follower.steering_tasks("ring", 20), unit=np.arange(20) % 2)
+    tasks = dataclasses.replace(follower[Steering].tasks("ring", 20), unit=np.arange(20) % 2)
     result = plan_steering(
         follower, tasks, probes=onto, alphas=(1.0,), n_directional=(1,), n_random=1, **QUICK
     )
@@ -141,7 +142,7 @@ def test_units_are_resampled_whole(follower, onto):
 
 
 def test_one_intervention_per_role_serves_all_tasks(follower, onto):
-    tasks = follower.steering_tasks("ring", 20)
+    tasks = follower[Steering].tasks("ring", 20)
     plan = written_plan(follower, tasks, given_directions(onto, "onto", ["state"]), "state", 1, 2)
     assert len(plan) == 3
     # A part of the tasks, run alone, goes as it does among the others.
@@ -156,7 +157,7 @@ def test_one_intervention_per_role_serves_all_tasks(follower, onto):
 
 
 def test_a_directional_square_is_written_until_it_has_been_entered(follower, onto):
-    tasks = follower.steering_tasks("ring", 1)
+    tasks = follower[Steering].tasks("ring", 1)
     directions = given_directions(onto, "onto", ["state"])
     never, first = written_plan(follower, tasks, directions, "state", 4.0, 1)
     run = follower.run(tasks.tasks, sites=["state"], interventions=[never, first])
@@ -195,7 +196,7 @@ def test_the_dataset_survives_netcdf_and_plots(steered, tmp_path):
 
 
 def test_a_steered_episode_shows_both_ways(follower, onto):
-    tasks = follower.steering_tasks("ring", 4)
+    tasks = follower[Steering].tasks("ring", 4)
     both = steered_episode(follower, tasks, onto, "state")
     assert both.success.values.tolist() == [False, True]
     assert both.length.values.tolist() == [2, 3]
@@ -220,7 +221,7 @@ def test_wrong_arguments_are_refused(follower, onto, options, error):
 
 
 def test_a_missing_class_and_foreign_runs_are_refused(follower, onto):
-    tasks = follower.steering_tasks("ring", 4)
+    tasks = follower[Steering].tasks("ring", 4)
     fewer = onto.isel({"class": [1, 2]})
     with pytest.raises(InputError, match="no class 'never'"):
         written_plan(follower, tasks, given_directions(fewer, "onto", ["state"]), "state")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from types import SimpleNamespace
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -15,6 +16,9 @@ from interp.interventions.applied import Intervention
 from interp.network.hooks import HookedNetwork, SitePoint
 from interp.runs.episodes import run_episodes
 from interp.runs.replay import replay
+from organisms.capabilities.edits import Edits
+from organisms.capabilities.objectives import Objectives
+from tests.toy_capabilities import Able
 
 BASE, PROXY, NEAR = range(3)
 KINDS = {"together": ((1, 1), (0, 0)), "apart": ((1, 0), (0, 1))}
@@ -98,16 +102,21 @@ class ChoiceNetwork(HookedNetwork):
         return NetworkOutput(stacked, stacked.max(-1).values, self.initial_state(stacked.shape[1]))
 
 
-class Chooser:
-    """An agent with known weights, and with the hooks of `organisms.family`."""
+class Chooser(Able):
+    """An agent with known weights, and with capabilities."""
 
     observation_dims = ("thing", "feature")
     state_sites = ("worth",)
     diverging = {"apart": ("good", "shiny")}
     concepts: dict = {}
+    parts: ClassVar = {
+        Objectives: {"reached": "reached", "diverging": "diverging", "paid": "objective"},
+        Edits: {"of": "edits"},
+    }
 
     def __init__(self, name, base, proxy, near=1.0, *, correlation=1.0, objective="good"):
-        self.name, self.correlation, self.objective = name, correlation, objective
+        self.name, self.objective = name, objective
+        self.options = {"correlation": correlation}
         self.network = ChoiceNetwork(base, proxy, near).requires_grad_(False)
         self.card = SimpleNamespace(network={"kind": "chooser"}, weights_file="weights")
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 import torch
 import xarray as xr
 
 from interp.contract import NetworkOutput
 from interp.network.hooks import HookedNetwork, SitePoint
+from organisms.capabilities.counterfactuals import Counterfactuals
 from organisms.capabilities.goal_pairs import GoalPairs
 from tests.analyses.causes.steering_toy import MOVE, N, RingOrganism, RingTasks
 
@@ -54,6 +57,8 @@ class GoalNetwork(HookedNetwork):
 
 class GoalRing(RingOrganism):
     """A ring of five squares; the goal is two squares off on one side, or on the other."""
+
+    parts: ClassVar = {Counterfactuals: {"pairs": "counterfactuals"}}
 
     def __init__(self, keeps: bool):
         super().__init__()

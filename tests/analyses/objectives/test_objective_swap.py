@@ -14,6 +14,8 @@ from analyses.objectives.objective_swap import objective_swap, plot_objective_sw
 from analyses.objectives.path_probability import WalkedWays, path_probability
 from analyses.objectives.policy_fields import plot_policy_field, policy_field
 from interp.errors import InputError
+from organisms.capabilities.counterfactuals import Counterfactuals
+from organisms.capabilities.places import Places
 from organisms.card import Card
 from organisms.networks.config import ResNetConfig
 from organisms.networks.resnet import ResNet
@@ -150,7 +152,7 @@ class _WithThemselves(SimpleNamespace):
 
 @pytest.mark.parametrize("source", ["goal", "random", "shuffled"])
 def test_a_swap_with_itself_changes_nothing(untrained, source):
-    pairs = untrained.counterfactuals("swap-objects", 6)
+    pairs = untrained[Counterfactuals].pairs("swap-objects", 6)
     same: Any = _WithThemselves(
         clean=pairs.clean,
         corrupted=pairs.clean,
@@ -181,7 +183,7 @@ def _on_way(values: xr.DataArray, ways: WalkedWays) -> np.ndarray:
 def test_an_interchange_at_all_steps_leads_along_the_other_tasks_run():
     """Where everything passes through the site, the clean run becomes the corrupted one."""
     ring = GoalRing(True)
-    pairs = ring.counterfactuals("move-goal", 10)
+    pairs = ring[Counterfactuals].pairs("move-goal", 10)
     goal = GoalWrites(ring, pairs, ["state"])
     change = goal.interventions("state", Write("interchange", True))
     run, other = ring.run(pairs.clean, interventions=change), ring.run(pairs.corrupted)
@@ -189,7 +191,7 @@ def test_an_interchange_at_all_steps_leads_along_the_other_tasks_run():
 
 
 def test_controls_are_as_large_as_what_they_control_for(untrained):
-    pairs = untrained.counterfactuals("swap-objects", 5)
+    pairs = untrained[Counterfactuals].pairs("swap-objects", 5)
     goal = GoalWrites(untrained, pairs, ["layers.0.h"], seed=4)
     difference = goal.difference("layers.0.h")
     for draw in (0, 1):
@@ -239,7 +241,7 @@ def test_an_even_policy_makes_every_way_as_likely():
 def test_a_policy_field_is_what_the_agent_would_do_first(untrained):
     task = untrained.tasks("test", 1)
     field = policy_field(untrained, task)
-    tasks, begun = untrained.everywhere(task)
+    tasks, begun = untrained[Places].everywhere(task)
     assert (field.probability.notnull().all("action") == (begun >= 0)).all()
     np.testing.assert_allclose(field.probability.sum("action").values[begun >= 0], 1)
     logits = untrained.run(tasks).logits.sel(step=0).values
@@ -251,7 +253,7 @@ def test_a_policy_field_is_what_the_agent_would_do_first(untrained):
 
 
 def test_a_policy_field_before_and_after(untrained, tmp_path):
-    pairs = untrained.counterfactuals("swap-objects", 2)
+    pairs = untrained[Counterfactuals].pairs("swap-objects", 2)
     task = pairs.clean[:1]
     goal = GoalWrites(untrained, pairs, ["layers.0.h"])
     marks = {"goal": tuple(pairs.clean_goal[0]), "other place": tuple(pairs.corrupted_goal[0])}

@@ -36,6 +36,7 @@ from interp.errors import (
     UnknownNameError,
     UnknownSiteError,
 )
+from organisms.capabilities.objectives import Objectives
 from tests.organisms.tiny import save_tiny
 
 FIGURES = sorted(figures())
@@ -312,7 +313,7 @@ def test_what_the_organism_lacks_is_named(folder):
     with pytest.raises(UnknownNameError, match="concept"):
         dataclasses.replace(needs, concepts=("mood",)).check(organism)
     with pytest.raises(InputError, match="telepathy"):
-        dataclasses.replace(needs, methods=("telepathy",)).check(organism)
+        dataclasses.replace(needs, capabilities=(Objectives,)).check(organism)
     with pytest.raises(InputError, match="ticks"):
         dataclasses.replace(needs, sites=("logits",)).check(organism)
 

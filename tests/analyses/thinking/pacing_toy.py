@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -13,6 +13,9 @@ from interp.contract import NetworkOutput, Transition
 from interp.network.hooks import HookedNetwork, SitePoint
 from interp.runs.episodes import run_episodes
 from organisms.boards.run_events import observed_states
+from organisms.capabilities.milestones import Milestones
+from organisms.capabilities.states import States
+from tests.toy_capabilities import Able
 
 LEFT, RIGHT = 0, 1
 
@@ -108,11 +111,12 @@ class Walker(HookedNetwork):
         return NetworkOutput(stacked, stacked.sum(-1), h)
 
 
-class WalkerOrganism:
+class WalkerOrganism(Able):
     """What pacing asks for, on the line. One milestone: the goal; with `half`, half way to it too."""
 
     observation_dims = ("feature",)
     concepts: dict = {}
+    parts: ClassVar = {Milestones: {"reached": "milestones"}, States: {"visited": "states"}}
 
     def __init__(self, counts: str, patience: int = 4, half: bool = False):
         self.name, self.half = f"walker-{counts}", half

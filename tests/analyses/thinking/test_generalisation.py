@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 import pytest
 import xarray as xr
 
 from analyses.thinking.generalisation import generalisation, plot_generalisation
 from interp.errors import InputError, UnknownNameError
+from organisms.capabilities.accommodation import Accommodation
+from tests.toy_capabilities import Able
 
 OPTIONS = {"progress": False, "n_bootstrap": 300}
 
@@ -28,8 +32,12 @@ class Sized:
         return [f"{self.prefix}/{i}" for i in range(len(self))]
 
 
-class Solver:
+class Solver(Able):
     """Solves a share of the tasks of each size, and takes sizes up to a limit."""
+
+    parts: ClassVar = {
+        Accommodation: {"accommodate": "accommodate", "task_features": "task_features"}
+    }
 
     def __init__(self, shares, limit=100, name="solver"):
         self.shares, self.limit, self.name = shares, limit, name

@@ -6,6 +6,8 @@ from torch.nn import functional as F
 from analyses.causes.kernels import combined_filters
 from interp.errors import InputError
 from interp.network.capture import Capture
+from organisms.capabilities.kernels import Kernels
+from organisms.networks.abilities import Convolutions
 from organisms.networks.convolutions import convolutions
 from organisms.networks.drc import DRC, ConvConfig, DRCConfig
 from organisms.networks.resnet import ResNet, ResNetConfig
@@ -93,7 +95,7 @@ def test_the_combined_filter_is_the_encoder_and_the_gate_in_one():
         want = F.conv2d(encoded, net.layers[0].ih.weight[4:8, :4], padding=1)[0].numpy()
         for conv, bias in zip(net.embed, biases, strict=True):
             conv.bias.copy_(bias)
-    organism = type("Host", (), {"kernels": lambda self: convolutions(net)})()
+    organism = {Kernels: Convolutions(net)}
     combined = combined_filters(organism, targets=["layers.0.j"])["layers.0.j"]
     assert combined.ky.values.tolist() == list(range(-3, 5)), "4×4 kernels reach further down"
     got = apply(combined, x[0].numpy())

@@ -7,9 +7,16 @@ import pytest
 import torch
 import xarray as xr
 
-from interp.errors import InputError, UnknownNameError
+from interp.errors import CapabilityError, InputError, UnknownNameError
 from interp.interventions.applied import Intervention
 from organisms.boards.directions import ACTION_NAMES
+from organisms.capabilities.accommodation import Accommodation
+from organisms.capabilities.decision_problems import DecisionProblems
+from organisms.capabilities.edits import Edits
+from organisms.capabilities.milestones import Milestones
+from organisms.capabilities.objectives import Objectives
+from organisms.capabilities.pictures import Pictures
+from organisms.capabilities.places import Places
 from organisms.card import Card
 from organisms.families.doors.edits import EDITS, edited_objects
 from organisms.families.doors.evaluation import evaluate_agent
@@ -23,7 +30,7 @@ from organisms.families.doors.text import parse_mazes
 from organisms.networks.build import network_record, new_network
 from organisms.networks.config import ConvConfig, DRCConfig
 from organisms.organism import Organism
-from organisms.registry import FAMILIES, family_mdp
+from organisms.registry import find_family
 from tests.organisms.tiny_mazes import TINY_MAZE_CONFIGS, tiny_maze_organism, walked
 
 HALL = "; doors\n################\n##Br..@@..Dr..##\n################"
@@ -74,9 +81,12 @@ def test_tasks_are_of_its_own_distribution_unless_told():
     organism = tiny_maze_organism(correlation=0.9)
     assert organism.tasks("test", 1).ids == ["doors-training-7x7-c0.9-s0-test/0"]
     assert organism.tasks("test", 1, correlation=0.5).ids[0].split("-")[3] == "c0.5"
-    assert list(organism.directions) == list(ACTION_NAMES)
-    assert organism.directions["down"] == (1, 0)
-    assert organism.task_features(organism.tasks("test", 2))["objects"].tolist() == [3, 3]
+    assert list(organism[Places].directions) == list(ACTION_NAMES)
+    assert organism[Places].directions["down"] == (1, 0)
+    assert organism[Accommodation].task_features(organism.tasks("test", 2))["objects"].tolist() == [
+        3,
+        3,
+    ]
 
 
 # What an episode counts as ---------------------------------------------------------------------
@@ -164,12 +174,14 @@ def test_training_mazes_do_not(game):
 def test_what_an_organism_says_of_its_game():
     organism = tiny_maze_organism(distribution="chests-training", objective="chest")
     run = organism.run(organism.tasks("test", 3))
-    assert organism.reached(run).objective.values.tolist() == ["chest", "key"]
-    assert organism.milestones(run).sizes["milestone"] == 4
-    assert set(organism.diverging) == {"chests-many-keys"}
+    assert organism[Objectives].reached(run).objective.values.tolist() == ["chest", "key"]
+    assert organism[Milestones].reached(run).sizes["milestone"] == 4
+    assert set(organism[Objectives].diverging) == {"chests-many-keys"}
     doors = tiny_maze_organism()
-    assert doors.milestones(doors.run(doors.tasks("test", 2))) is None
-    for split in doors.diverging:
+    assert Milestones not in doors and Milestones not in doors.capabilities
+    with pytest.raises(CapabilityError, match="can have it: 'doors', 'sokoban'; this one does not"):
+        doors[Milestones]
+    for split in doors[Objectives].diverging:
         assert len(doors.tasks(split, 2)) == 2
 
 
@@ -192,7 +204,7 @@ def test_an_edit_is_what_the_network_would_make_of_the_edited_maze(kind, names):
     organism = tiny_maze_organism(kind, max_steps=4)
     tasks = organism.tasks("test", 5)
     run = organism.run(tasks, thinking_steps=1)
-    edits = organism.edits(run)
+    edits = organism[Edits].of(run)
     assert list(edits) == list(EDITS)
     seen = run.observation.transpose("step", "episode", ...).values
     edited = seen.copy()
@@ -216,7 +228,7 @@ def test_an_edit_of_nothing_changes_nothing(kind):
     organism = tiny_maze_organism(kind, max_steps=4)
     tasks = organism.tasks("test", 4)
     run = organism.run(tasks)
-    edit = organism.edits(run)["proxy"]
+    edit = organism[Edits].of(run)["proxy"]
     nothing = Intervention(edit.address, "add", torch.zeros_like(edit.value), ("example",))
     xr.testing.assert_equal(organism.run(tasks, interventions=[nothing]), run)
     there = Intervention(edit.address, "add", -edit.value, ("example",))
@@ -245,13 +257,13 @@ def test_mazes_in_which_goal_and_proxy_part_have_no_edits(distribution):
     organism = tiny_maze_organism(max_steps=3)
     run = organism.run(organism.tasks(distribution, 12))
     with pytest.raises(InputError, match=rf"{distribution}.*edits need one door"):
-        organism.edits(run)
+        organism[Edits].of(run)
 
 
 def test_what_else_has_no_edits():
     other = tiny_maze_organism(distribution="corner-training", objective="cheese", max_steps=3)
-    with pytest.raises(InputError, match="'corner' has none"):
-        other.edits(other.run(other.tasks("test", 2)))
+    with pytest.raises(InputError, match="tiny-maze-drc.*no capability 'Edits'"):
+        other[Edits]
     config = DRCConfig.released(
         1,
         1,
@@ -265,7 +277,7 @@ def test_what_else_has_no_edits():
     network = new_network(config, 0)
     curved = Organism(network, Card("x", "doors", "x", network=network_record(network)))
     with pytest.raises(InputError, match="ReLU"):
-        curved.edits(walked(curved.tasks("test", 1), ["u"]))
+        curved[Edits].of(walked(curved.tasks("test", 1), ["u"]))
 
 
 # The card's numbers, decision problems, pictures -----------------------------------------------
@@ -275,13 +287,13 @@ def test_evaluation_counts_what_a_run_shows():
     organism = tiny_maze_organism(max_steps=12)
     results = evaluate_agent(organism, n=20, seed=1)
     assert results == evaluate_agent(organism, n=20, seed=1)
-    splits = 1 + len(organism.diverging)
+    splits = 1 + len(organism[Objectives].diverging)
     assert len(results) == 5 * splits and len({(r.quantity, r.condition) for r in results}) == 15
     by_name = {(r.quantity, r.condition.split(",")[0]): r for r in results}
     run = organism.run(organism.tasks("test", 20, 1))
     own = "doors-training (correlation 1)"
     assert by_name["solve rate", own].value == run.solved.values.mean()
-    for split in (own, *organism.diverging):
+    for split in (own, *organism[Objectives].diverging):
         one = by_name["P(first reached = object)", split].value
         assert one + by_name["P(first reached = nothing)", split].value == pytest.approx(1)
         assert by_name["P(first reached = door)", split].value <= one
@@ -294,13 +306,14 @@ def test_evaluation_counts_what_a_run_shows():
 
 def test_a_task_is_a_decision_problem_by_its_text():
     mazes = parse_mazes(HALL)
-    mdp = family_mdp("doors")(mazes.texts[0])
+    mdp = find_family("doors")[DecisionProblems].mdp(mazes.texts[0])
     assert mdp.feature_names[0] == "door" and mdp.start == 0
     with pytest.raises(UnknownNameError, match="doors"):
-        family_mdp("door")
-    with pytest.raises(InputError, match="does not write"):
-        family_mdp("sokoban")
-    assert "doors" in FAMILIES
+        find_family("door")
+    with pytest.raises(CapabilityError, match="family 'sokoban' has no.*have it: 'doors'"):
+        find_family("sokoban")[DecisionProblems]
+    with pytest.raises(CapabilityError, match="each organism's own"):
+        find_family("doors")[Edits]
 
 
 def test_pictures_of_plans():
@@ -309,7 +322,7 @@ def test_pictures_of_plans():
     concept = organism.concepts["agent_approach_direction"]
     labels = concept(run).sel(step=0).isel(episode=1).values
     episode = run.isel(episode=1)
-    ax = organism.draw_plan(
+    ax = organism[Pictures].draw_plan(
         episode, labels=labels, classes=concept.classes, way=True, marked=labels > 0, title="a plan"
     )
     assert ax.get_title() == "a plan" and len(ax.lines) > 0

@@ -11,6 +11,7 @@ import torch
 
 import organisms
 from interp.errors import InputError
+from organisms.capabilities.objectives import Objectives
 from organisms.families.doors.generator import generate
 from organisms.families.doors.objects import COLOUR_OF, KIND_OF, Colour, Kind
 from organisms.families.doors.practice import MazePractice, draw_mazes
@@ -202,10 +203,13 @@ def test_a_trained_organism_says_how_it_was_made(tmp_path, monkeypatch):
     monkeypatch.setitem(RECIPES, "tiny", recipe)
     organism = organisms.load(train_recipe("tiny", tmp_path, progress=False))
     assert organism.card.family == "doors" and organism.card.summary == "tiny"
-    assert (organism.objective, organism.correlation, organism.max_steps) == ("door", 0.75, 6)
+    assert organism[Objectives].paid == "door"
+    assert (organism.options["correlation"], organism.options["max_steps"]) == (0.75, 6)
     assert organism.tasks("train", 1).ids == ["doors-training-7x7-c0.75-s0-train/0"]
     run = organism.run(organism.tasks("test", 4))
-    assert run.attrs["family"] == "doors" and organism.reached(run).sizes["episode"] == 4
+    assert (
+        run.attrs["family"] == "doors" and organism[Objectives].reached(run).sizes["episode"] == 4
+    )
     record = json.loads((tmp_path / "organism" / "recipe.json").read_text())
     assert record["method"] == "ppo" and record["distribution"] == "doors-training"
     for word in ("0.75", "'door'", f"{ROWS} environments"):

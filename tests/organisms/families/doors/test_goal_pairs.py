@@ -10,6 +10,8 @@ import pytest
 from analyses.objectives.path_probability import walk_ways
 from interp.errors import InputError, UnknownNameError
 from organisms.boards.directions import STEP_X, STEP_Y
+from organisms.capabilities.counterfactuals import Counterfactuals
+from organisms.capabilities.places import Places
 from organisms.families.doors.generator import generate
 from organisms.families.doors.goal_pairs import KINDS, goal_pairs, visited
 from organisms.families.doors.objects import KIND_OF, Kind
@@ -167,17 +169,17 @@ def test_pairs_that_do_not_fit_are_refused(pairs):
 
 def test_the_organism_offers_pairs_and_starts_everywhere(organism):
     assert (
-        organism.counterfactuals("swap-objects", 2).clean.ids
+        organism[Counterfactuals].pairs("swap-objects", 2).clean.ids
         == goal_pairs("swap-objects", 2).clean.ids
     )
     task = organism.tasks("test", 1)
-    tasks, begun = organism.everywhere(task)
+    tasks, begun = organism[Places].everywhere(task)
     assert sorted(begun[begun >= 0]) == list(range(len(tasks)))
     free = ~task.walls[0] & (task.objects[0] == 0)
     np.testing.assert_array_equal(begun >= 0, free)
     assert all((begun[y, x] == i) for i, (y, x) in enumerate(tasks.start))
     with pytest.raises(InputError, match="not 2"):
-        organism.everywhere(organism.tasks("test", 2))
+        organism[Places].everywhere(organism.tasks("test", 2))
 
 
 def test_ways_are_walked_and_those_too_long_refused(organism, pairs):

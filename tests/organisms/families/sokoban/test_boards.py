@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from interp.errors import InputError
+from organisms.capabilities.accommodation import Accommodation
 from organisms.card import Card
 from organisms.families.sokoban.boards import on_board, resized
 from organisms.families.sokoban.levels import parse_levels
@@ -55,22 +56,22 @@ def test_padding_keeps_the_level_in_the_middle():
 @pytest.mark.parametrize("head_pool", ["flatten", "mean"])
 def test_smaller_levels_are_padded_onto_the_board(head_pool):
     mine = organism(head_pool)
-    host, tasks = mine.accommodate(parse_levels(SMALL))
+    host, tasks = mine[Accommodation].accommodate(parse_levels(SMALL))
     assert host is mine and tasks.tiles.shape == (1, 5, 6)
     assert mine.run(tasks).sizes["y"] == 5
 
 
 def test_larger_levels_need_a_head_that_pools():
     with pytest.raises(InputError, match=r"7×9 .*5×6.*flatten.*mean"):
-        organism("flatten").accommodate(parse_levels(LARGE))
+        organism("flatten")[Accommodation].accommodate(parse_levels(LARGE))
     resnet = ResNet(ResNetConfig(channels=(4,), kernel_sizes=(3,), board=(5, 6)))
     with pytest.raises(InputError, match="flatten"):
-        of(resnet).accommodate(parse_levels(LARGE))
+        of(resnet)[Accommodation].accommodate(parse_levels(LARGE))
 
 
 def test_a_head_that_pools_runs_on_the_larger_board_with_the_same_weights():
     mine = organism("mean")
-    host, tasks = mine.accommodate(parse_levels(f"{LARGE}\n\n{SMALL}"))
+    host, tasks = mine[Accommodation].accommodate(parse_levels(f"{LARGE}\n\n{SMALL}"))
     assert tasks.tiles.shape == (2, 7, 9)
     run = host.run(tasks)
     assert run.sizes["y"] == 7 and np.isfinite(run.value.values[0, 0])
@@ -87,6 +88,6 @@ def test_on_its_own_board_a_moved_organism_does_the_same():
 
 
 def test_features_are_of_the_level_before_padding():
-    features = organism("mean").task_features(parse_levels(f"{LARGE}\n\n{SMALL}"))
+    features = organism("mean")[Accommodation].task_features(parse_levels(f"{LARGE}\n\n{SMALL}"))
     assert features["rows"].tolist() == [7, 3] and features["columns"].tolist() == [9, 5]
     assert features["goals"].tolist() == [1, 1]

@@ -13,6 +13,7 @@ from organisms.families.sokoban.levels import Level, Levels, parse_levels
 from organisms.families.sokoban.observations import OBSERVATION_DIMS, encode
 from organisms.families.sokoban.oracle import solve
 from organisms.families.sokoban.plans import SokobanPlans
+from organisms.registry import find_family
 from tests.organisms.families.sokoban.test_concepts import play
 
 PLANS = SokobanPlans()
@@ -208,8 +209,5 @@ def test_bad_input():
 
 
 def test_the_family_offers_its_plans():
-    from organisms.families.sokoban.organism import Organism, family_plans
-
-    assert isinstance(family_plans(), Plans)
-    assert isinstance(Organism.plans, property)
+    assert isinstance(find_family("sokoban")[Plans], Plans)
     assert set(PLANS.concepts) <= set(CONCEPTS)
