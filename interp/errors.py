@@ -116,6 +116,17 @@ class CapabilityError(InputError):
         return type(self), (self.capability, self.organism, self.family, self.families)
 
 
+class ContractError(MesascopeError):
+    """An organism does not keep the promises of the contract; `violations` are in words."""
+
+    def __init__(self, organism: str, violations: Iterable[str]):
+        self.organism, self.violations = organism, list(violations)
+        super().__init__("\n- ".join([f"{organism} breaks the contract:", *self.violations]))
+
+    def __reduce__(self) -> tuple:
+        return type(self), (self.organism, self.violations)
+
+
 class OldSpellingError(MesascopeError, AttributeError):
     """An attribute that organisms had in version 0.1, and have by another name now."""
 

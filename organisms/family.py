@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from interp.contract import SOLVED, Deliberation, Outcome
 from interp.errors import InputError, UnknownNameError
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from interp.contract import Tasks, World
     from organisms.organism import Organism
     from organisms.training.recipe import Recipe
+
+ObservationDims: TypeAlias = "tuple[str, ...] | Mapping[str, tuple[str, ...]]"
 
 
 def ticks_if_any(network: Any) -> Deliberation | None:
@@ -53,7 +55,8 @@ class Family:
     network
         ``(record, seed)`` → a network with fresh weights, from the card's ``network``.
     observation_dims
-        Names of the dims of one observation, or a function of the network that returns them.
+        Names of the dims of one observation (of several: name → names), or a function of the network
+        that returns them.
     state_sites
         ``(organism)`` → the sites an analysis looks at by default: where the organism keeps its state.
     concepts
@@ -90,7 +93,7 @@ class Family:
     tasks: Callable[..., Tasks]
     world: Callable[..., World]
     network: Callable[[Mapping[str, Any], int], Any]
-    observation_dims: tuple[str, ...] | Callable[[Any], tuple[str, ...]]
+    observation_dims: ObservationDims | Callable[[Any], ObservationDims]
     state_sites: Callable[[Organism], list[str]]
     concepts: Callable[[], Mapping[str, Concept]] = dict
     recipes: Callable[[], Mapping[str, Recipe]] = dict

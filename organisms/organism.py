@@ -85,8 +85,8 @@ class Organism:
     family : Family
     options : dict
         Of its worlds: the card's over the family's.
-    observation_dims : tuple of str
-        Names of the dims of one observation.
+    observation_dims : tuple of str, or mapping
+        Names of the dims of one observation; of several, by name.
     deliberation : Deliberation or None
         The axis along which it deliberates before it acts.
 
@@ -118,7 +118,7 @@ class Organism:
         self.name = card.name
         self.family = family
         self.options = family.world_options(card.world)
-        self.observation_dims = tuple(_of(family.observation_dims, self.network))
+        self.observation_dims = _of(family.observation_dims, self.network)
         self.deliberation: Deliberation | None = _of(family.deliberation, self.network)
         self._capabilities: dict[type, Any] = {}
         family.check(self)
@@ -187,9 +187,8 @@ class Organism:
         """Dims of an observation that say where something is."""
         return self.family.place_dims
 
-    @property
     def spaces(self) -> Spaces:
-        """What its worlds show and what they take, as a world of one task says it."""
+        """Return what its worlds show and what they take, as a world of one task says it."""
         from interp.contract import spaces_of
 
         world = self.world(self.tasks("test", 1))
