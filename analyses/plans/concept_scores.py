@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
+from interp.errors import InputError
+
 MAIN_SCORES = ("macro_f1", "r2")
 
 SCORE_WORDS = {
@@ -52,3 +54,15 @@ def _nothing_like(variable: xr.DataArray, result: xr.Dataset) -> xr.DataArray:
     coords = {d: result.coords.get(d, variable.coords.get(d)) for d in sizes}
     known = {d: c.values for d, c in coords.items() if c is not None}
     return xr.DataArray(np.full([*sizes.values()], np.nan), known, [*sizes], attrs=variable.attrs)
+
+
+def check_classes_only(dataset: xr.Dataset, asker: str) -> None:
+    """Raise InputError if some concepts of a Dataset are numbers, which `asker` cannot take."""
+    scores = main_scores(dataset)
+    numbers = [str(c) for c in scores.concept.values[scores.values == "r2"]]
+    if numbers:
+        raise InputError(
+            f"{asker} goes by the classes that a plan reads at every place, and "
+            f"{', '.join(map(repr, numbers))} {'is a number' if len(numbers) == 1 else 'are numbers'}: "
+            "leave these concepts out."
+        )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
+from analyses.plans.concept_scores import check_classes_only
 from analyses.reading import _counts
 from analyses.thinking.cycles import Cycle, walk_of
 from analyses.thinking.pacing_replaced import first_cycles
@@ -67,6 +68,7 @@ def plan_around_cycles(
             "probes need 'direction' and 'intercept': what plan_probes returns with 1 among its "
             "receptive_fields."
         )
+    check_classes_only(probes, "Pacing")
     names = [str(name) for name in probes.concept.values]
     chosen = {name: _best(probes.sel(concept=name)) for name in names}
     sites = sorted({probe[0] for probe in chosen.values()})

@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 
 from analyses.correlation import correlations, noise_error, permutation_p
+from analyses.plans.concept_scores import check_classes_only
 from analyses.recordings import left_out_by_concept
 from analyses.verdict import add_verdict, one_sided_p
 from interp.errors import InputError, TooFewClassesError, check_integer
@@ -186,6 +187,7 @@ def correlate(
         raise InputError(f"A correlation needs at least {FEWEST} checkpoints, got {len(steps)}.")
     concepts = [str(concept) for concept in probes[steps[0]].concept.values]
     missing = [str(probes[s].attrs.get("classes_left_out", "")) for s in steps]
+    check_classes_only(probes[steps[0]], "The emergence of a plan")
     asked = _comparable(missing, concepts)
     data: dict[str, Any] = {
         "classes_left_out": ("checkpoint", np.array(missing, dtype=object)),

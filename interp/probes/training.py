@@ -103,18 +103,22 @@ class Probe:
     estimator: Any = None
     converged: bool = True
 
-    def predict(self, rows: np.ndarray, receptive_field: int, regression: bool) -> np.ndarray:
-        """Predictions (row, square) from rows (row, channel, y, x)."""
+    def predict(
+        self, rows: np.ndarray, receptive_field: int, regression: bool, shift: float = 0.0
+    ) -> np.ndarray:
+        """Predictions (row, square) from rows (row, channel, y, x); of numbers, less `shift`."""
         if self.estimator is not None:
             n, n_channels, height, width = rows.shape
             row, square = np.divmod(np.arange(n * height * width), height * width)
             out = np.empty((1, n_channels * receptive_field**2, len(row)), dtype=np.float32)
             gather(rows[:, None], row, square, receptive_field, out)
-            return np.asarray(self.estimator.predict(out[0].T)).reshape(n, height * width)
+            said = np.asarray(self.estimator.predict(out[0].T)).reshape(n, height * width)
+            return said - shift if regression else said
         assert self.coef is not None and self.intercept is not None
-        outputs = apply_linear(rows, self.coef, self.intercept)
-        if regression:
+        if regression:  # single precision is enough for what is left near zero
+            outputs = apply_linear(rows, self.coef, self.intercept - shift)
             return outputs[:, 0]
+        outputs = apply_linear(rows, self.coef, self.intercept)
         best, label = outputs[:, 0].copy(), np.zeros(outputs[:, 0].shape, dtype=np.int32)
         for k in range(1, outputs.shape[1]):  # argmax over a short middle axis is slow in NumPy
             np.copyto(label, k, where=outputs[:, k] > best)
@@ -354,7 +358,8 @@ def evaluate(
     }
     shift = 0.0
     if regression:  # sums of squares about a value near the mean keep their digits
-        shift = float(problem.labels[problem.train][problem.present(problem.train)].mean())
+        seen = problem.labels[problem.train][problem.present(problem.train)]
+        shift = float(seen.mean(dtype=np.float64))
     for at, rows in features.blocks(problem.test, used):
         there = present[at][used[at]]  # (row, square)
         truth = labels[at][used[at]][there]
@@ -372,7 +377,7 @@ def evaluate(
         ) -> None:
             name, t = job
             prediction = probes[name][t].predict(
-                rows[:, t], problem.how.receptive_field, regression
+                rows[:, t], problem.how.receptive_field, regression, shift
             )[there]
             add_scores(out[name], t, truth, prediction, units, unit, shift)
 
@@ -389,9 +394,12 @@ def add_scores(
     unit: np.ndarray,
     shift: float,
 ) -> None:
-    """Add a block's samples: `unit` (sample,) indexes `units`, the block's resampling units."""
+    """Add a block's samples: `unit` (sample,) indexes `units`, the block's resampling units.
+
+    Of numbers, the prediction is less `shift` already.
+    """
     if scored.confusion is None:
-        sums = regression_sums(unit, truth - shift, prediction - shift, len(units))
+        sums = regression_sums(unit, truth - shift, prediction, len(units))
         scored.per_unit[units, tick] += sums
         return
     k = scored.confusion.shape[-1]
@@ -409,9 +417,9 @@ def majority(problem: Problem) -> Scored:
     seen = problem.labels[problem.train][problem.present(problem.train)]
     units = np.arange(problem.n_units)
     if problem.n_classes is None:
-        mean = float(seen.mean())
+        mean = float(seen.mean(dtype=np.float64))
         scored = Scored(np.zeros((problem.n_units, 1, 6)), None)
-        add_scores(scored, 0, truth, np.full(len(truth), mean), units, unit, mean)
+        add_scores(scored, 0, truth, np.zeros(len(truth)), units, unit, mean)
         return scored
     k = problem.n_classes
     commonest = int(np.bincount(seen, minlength=k).argmax())
