@@ -224,14 +224,13 @@ def _formation_of(
     in_train = np.isin(run.level_id.values, probes.train_group.values)
     refitted: dict[int, xr.Dataset] = {}
     if _enough(labels.sel(step=0).values[in_train], concept):
-        split = (probes.train_group.values, probes.test_group.values)
         refitted = {
             step: fit_probes(
                 early["trained"],
                 before,
                 chosen,
                 steps=[step],
-                split=split,
+                split=_labelled_split(probes, run, before.sel(step=step)),
                 untrained=early.get("untrained"),
                 **shared,
             )
@@ -250,6 +249,17 @@ def _formation_of(
         groups = run.level_id.values[test]
         scores.append(_score(counts, list(players), chosen, concept, groups, how))
     return _with_refitted(*scores)
+
+
+def _labelled_split(
+    probes: xr.Dataset, run: xr.Dataset, labels: xr.DataArray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return both sides of the probes' split, without levels that have no label at a step."""
+    values = labels.values.reshape(labels.sizes["episode"], -1)
+    there = np.isfinite(values) if values.dtype.kind == "f" else values >= 0
+    labelled = run.level_id.values[there.any(axis=1)]
+    train, test = probes.train_group.values, probes.test_group.values
+    return train[np.isin(train, labelled)], test[np.isin(test, labelled)]
 
 
 def _enough(labels: np.ndarray, concept: Concept) -> bool:

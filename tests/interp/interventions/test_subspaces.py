@@ -252,3 +252,14 @@ def test_searches_that_cannot_be_raise():
     for targets in (torch.zeros(20), torch.full((20,), 4), torch.zeros(3, dtype=torch.int64)):
         with pytest.raises(InputError, match="targets"):
             search(module, base, source, targets)
+
+
+@pytest.mark.parametrize("context", [torch.no_grad, torch.inference_mode])
+def test_a_rotation_is_learnt_in_a_session_without_gradients(context):
+    module, (base, source) = Planted(), pairs()
+    targets, short = counterfactual(base, source), {"iterations": 5, "restarts": 1}
+    right = search(module, base, source, targets, **short)
+    with context():
+        got = search(module, base + 0, source + 0, targets + 0, **short)
+    np.testing.assert_array_equal(got.losses, right.losses)
+    np.testing.assert_array_equal(got.subspace.basis, right.subspace.basis)

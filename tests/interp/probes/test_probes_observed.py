@@ -146,7 +146,7 @@ def test_numbers_far_from_zero_keep_their_digits():
     assert result.attrs["kind"] == "ridge"
     assert at(result.r2, "trained") > 0.9
     with pytest.raises(InputError, match="infinit"):
-        fit_probes(run, target.where(target < 1.7e9, np.inf), **QUIET)
+        fit_probes(run, target.where(target < 1.7e9, np.inf), controls=(), **QUIET)
 
 
 def test_a_misspelt_option_names_the_nearest():

@@ -1,0 +1,111 @@
+"""Networks that answer otherwise than with logits and a value, and sessions without gradients."""
+
+import numpy as np
+import pytest
+import torch
+
+from interp.contract import NetworkOutput, Outputs
+from interp.errors import InputError, UnknownNameError
+from interp.interventions.address import Address
+from interp.patching import attribution_patch, patch_sweep, path_patch
+from tests.interp.patching.patching_network import LineNetwork, line_pairs
+
+
+class Continuous(LineNetwork):
+    """Answers with the mean of a box action, and no value."""
+
+    def forward(self, observations, state=None, episode_starts=None):
+        logits, value, state = super().forward(observations, state)
+        return Outputs({"mean": logits[..., :2], "effort": value + logits[..., 1]}, state)
+
+
+class NoValue(LineNetwork):
+    def forward(self, observations, state=None, episode_starts=None):
+        logits, _, state = super().forward(observations, state)
+        return NetworkOutput(logits, None, state)
+
+
+class Blind(LineNetwork):
+    @torch.no_grad()
+    def forward(self, observations, state=None, episode_starts=None):
+        return super().forward(observations, state)
+
+
+def second(reading, pair):
+    """Second number of the mean."""
+    return reading["mean"][:, 1]
+
+
+WHERE = {"sites": "layers.0.a", "over": ("step", "tick", "channel", "x")}
+
+
+def test_outputs_are_measured_by_name_or_by_a_function():
+    pairs = line_pairs(examples=3)
+    plain = patch_sweep(LineNetwork(), *pairs, metric="value", **WHERE)
+    last = patch_sweep(Continuous(), *pairs, metric=second, **WHERE)
+    effort = patch_sweep(Continuous(), *pairs, metric="effort", **WHERE)
+    np.testing.assert_array_equal(effort.effect, plain.effect + last.effect)
+    assert (effort.clean_answer == -1).all() and effort.attrs["metric"].startswith("effort")
+    estimate = attribution_patch(Continuous(), *pairs, metric="effort", **WHERE)
+    np.testing.assert_array_equal(estimate.effect, effort.effect)
+    for metric, error, words in (
+        ("mean", InputError, "2,.*one"),
+        ("value", InputError, "no output 'value'; it has mean, effort"),
+        ("logit_difference", InputError, "no output 'logits'"),
+        ("efort", UnknownNameError, "effort"),
+    ):
+        with pytest.raises(error, match=words):
+            patch_sweep(Continuous(), *pairs, metric=metric, **WHERE)
+
+
+def test_a_value_is_needed_by_its_own_metric_alone():
+    clean, corrupted = line_pairs(examples=3)
+    for metric in ("log_odds", "kl_from_clean"):
+        with_value, without = (
+            patch_sweep(network, clean, corrupted, metric=metric, **WHERE)
+            for network in (LineNetwork(), NoValue())
+        )
+        np.testing.assert_array_equal(with_value.effect, without.effect)
+    paths = path_patch(
+        NoValue(), clean, corrupted, Address("encoder"), {"answer": "output"}, (), "log_odds"
+    )
+    assert paths.receiver.values.tolist() == ["answer"]
+    with pytest.raises(InputError, match="it has logits"):
+        patch_sweep(NoValue(), clean, corrupted, metric="value", **WHERE)
+
+
+@pytest.mark.parametrize("context", [torch.no_grad, torch.inference_mode])
+def test_a_session_without_gradients_gets_the_same_estimates(context):
+    clean, corrupted = (torch.from_numpy(o).float() for o in line_pairs(examples=4))
+    network = LineNetwork()
+    right = attribution_patch(network, clean, corrupted, metric="value", **WHERE)
+    with context():
+        # Tensors made here are inference tensors.
+        got = attribution_patch(network, clean + 0, corrupted + 0, metric="value", **WHERE)
+        assert not torch.is_grad_enabled()
+    assert np.abs(right.effect).max() > 0
+    np.testing.assert_array_equal(got.effect, right.effect)
+
+
+def test_no_gradient_is_an_error():
+    pairs = line_pairs(examples=3)
+    with pytest.raises(InputError, match="switches gradients off"):
+        attribution_patch(Blind(), *pairs, metric="value", **WHERE)
+    with pytest.raises(InputError, match="no gradient"):
+        attribution_patch(
+            LineNetwork(), *pairs, metric=lambda reading, pair: reading.value.detach(), **WHERE
+        )
+    with torch.inference_mode():
+        network = LineNetwork()
+        network.weight = torch.nn.Parameter(torch.ones(1))
+    with pytest.raises(InputError, match="made under torch.inference_mode"):
+        attribution_patch(network, *pairs, metric="value", **WHERE)
+
+
+def test_a_network_that_takes_no_steps_is_refused_in_words():
+    class OneForward(LineNetwork):
+        def forward(self, tokens):
+            return tokens
+
+    with pytest.raises(InputError, match="step by step"):
+        patch_sweep(OneForward(), *line_pairs(), metric="value", **WHERE)
