@@ -143,7 +143,9 @@ def plan_probes(
     dataset = _side_by_side(by_concept, names)
     if directions:
         dataset = dataset.merge(
-            xr.concat(directions, "concept", join="outer"), join="outer", combine_attrs="override"
+            xr.concat(directions, "concept", join="outer").reindex(concept=names),
+            join="outer",
+            combine_attrs="override",
         )
     dataset.attrs |= {
         "analysis": "plan_probes",
