@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from analyses.needs import Asked, no_plan_concepts, plan_concepts_of
+from analyses.question import CannotAsk
 from interp.errors import InputError, MesascopeError, TooFewClassesError, UnknownNameError
 
 if TYPE_CHECKING:
@@ -221,10 +223,7 @@ def recorded(
             )
             run: Any = open_store(path)
         elif not _is_dataset(source) and not isinstance(source, str | os.PathLike):
-            raise InputError(
-                f"A {type(source).__name__} is no organism, store or run: give organisms.load(…), the "
-                "path of a store, or what organism.run returned."
-            )
+            raise _no_source(source)
         else:
             if tasks is not None:
                 raise InputError("tasks are for an organism; a store or run brings its own.")
@@ -273,16 +272,57 @@ def _beside(sites: list[str], run: xr.Dataset) -> list[str]:
 
 def _concepts(organism: Any, run: xr.Dataset) -> Mapping[str, Concept]:
     if organism is not None:
-        return organism.concepts
-    family = run.attrs.get("family")
-    if family is None:
-        return {}
+        return getattr(organism, "concepts", {})
+    return concepts_of_family(run.attrs.get("family"))
+
+
+def concepts_of_family(family: str | None) -> Mapping[str, Concept]:
+    """Return the concepts that a run's family names; none if it is one that nobody here knows."""
     from organisms.registry import family_concepts
 
     try:
-        return family_concepts(family)
-    except UnknownNameError:  # somebody's own organism: concepts are given, not named
+        return {} if family is None else family_concepts(family)
+    except UnknownNameError:
         return {}
+
+
+def concepts_asked(
+    source: Any, given: str | Concept | Iterable[str | Concept] | None
+) -> list[str | Concept]:
+    """Return the concepts that are asked for, by default those that a source's family says are plans.
+
+    Parameters
+    ----------
+    source
+        As in `recorded`.
+
+    Raises
+    ------
+    CannotAsk
+        If there are none.
+    InputError
+        If `source` is nothing that could be asked.
+    """
+    if given is not None:
+        return concept_list(given)
+    asked = Asked.of(source)
+    if asked is None:
+        raise _no_source(source)
+    named = plan_concepts_of(asked.concepts())
+    if not named:
+        raise CannotAsk(no_plan_concepts(asked.name, asked.concepts()))
+    return list(named)
+
+
+def _no_source(source: Any) -> MesascopeError:
+    from interp.store.read import open_store
+
+    if isinstance(source, str | os.PathLike):
+        open_store(source)  # says what is wrong with it
+    return InputError(
+        f"A {type(source).__name__} is no organism, store or run: give organisms.load(…), the "
+        "path of a store, or what organism.run returned."
+    )
 
 
 def _same_organism(run: xr.Dataset) -> Any:

@@ -33,6 +33,9 @@ class Concept:
     negative
         The class that means "nothing happens here" (``"NEVER"``), which Taufeeque et al.'s F1
         leaves out; None to find it by name.
+    about
+        What the label is about: ``"plan"`` if it is what the organism goes on to do, ``"goal"`` if it is
+        what it goes on to reach; analyses of plans ask by default for the concepts that are plans.
 
     Examples
     --------
@@ -49,6 +52,7 @@ class Concept:
     citation: str = ""
     description: str = ""
     negative: str | None = None
+    about: str = ""
 
     def __post_init__(self) -> None:
         if not callable(self.labels):

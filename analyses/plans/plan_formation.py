@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
+from analyses.needs import PlanConcepts
 from analyses.plans.concept_scores import SCORE_WORDS, main_scores, with_all_scores
 from analyses.plans.decoded_plans import at_last_tick, check_thinking, deliberation
-from analyses.plans.plan_probes import PLAN_CONCEPTS
+from analyses.question import answer_plot, question
 from analyses.reading import reading_counts
-from analyses.recordings import concept_list, concept_name, labels_of, left_out, recorded
+from analyses.recordings import concept_name, concepts_asked, labels_of, left_out, recorded
 from analyses.verdict import add_verdict
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ MOST_IN_MEMORY = 2**29
 """Bytes of sites that are kept in memory to be read again and again."""
 
 
+@question("Does the plan form while it thinks?", needs=(PlanConcepts(),))
 def plan_formation(
     source: Any,
     tasks: Tasks | None = None,
@@ -66,8 +68,8 @@ def plan_formation(
     tasks
         For an organism.
     concepts
-        Names among ``organism.concepts``, or concepts of your own, classes or numbers; default the
-        plan concepts.
+        Names among ``organism.concepts``, or concepts of your own, classes or numbers; default those
+        that the family says are plans.
     thinking_steps
         For an organism.
     sites
@@ -124,7 +126,7 @@ def plan_formation(
     ----------
     Bush et al. 2025 (arXiv 2504.01871), Sec. 5 and Fig. 6.
     """
-    concepts = concept_list(PLAN_CONCEPTS if concepts is None else concepts)
+    concepts = concepts_asked(source, concepts)
     names = [concept_name(concept) for concept in concepts]
     with recorded(
         source,
@@ -358,6 +360,7 @@ def _negative(concept: Any) -> int:
 ENDS = ("", "_low", "_high")
 
 
+@answer_plot
 def plot_plan_formation(dataset: xr.Dataset, sites: Sequence[str] | None = None) -> Figure:
     """Draw how well the plan is decoded against deliberation, one panel per concept and site."""
     from interp.style import figure_style, legend_outside, line_with_interval, subplots

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import xarray as xr
 
+from analyses.needs import PlanConcepts
 from analyses.plans.concept_scores import SCORE_WORDS, main_scores, with_all_scores, words_of
-from analyses.recordings import concept_list, concept_name, labels_of, left_out, recorded
+from analyses.question import answer_plot, question
+from analyses.recordings import concept_name, concepts_asked, labels_of, left_out, recorded
 from analyses.verdict import add_verdict, best_cell
 from interp.errors import InputError
 
@@ -20,10 +22,10 @@ if TYPE_CHECKING:
     from interp.concepts import Concept
     from interp.contract import Tasks
 
-PLAN_CONCEPTS = ("agent_approach_direction", "box_push_direction")
 SCORES = ("accuracy", "macro_f1", "f1_far")
 
 
+@question("Where can the plan be read?", needs=(PlanConcepts(),))
 def plan_probes(
     source: Any,
     tasks: Tasks | None = None,
@@ -46,7 +48,8 @@ def plan_probes(
     tasks
         For an organism.
     concepts
-        Names among ``organism.concepts``, or concepts of your own; default the plan concepts.
+        Names among ``organism.concepts``, or concepts of your own; default those that the
+        family says are plans.
         Concepts that are classes and concepts that are numbers may be asked for together.
     sites
         Names or globs. Default: the organism's recurrent state, or all recorded sites that have
@@ -105,7 +108,7 @@ def plan_probes(
     from interp.probes.features import tiles_or_numbers
     from interp.probes.fit import KNOWN_CONTROLS
 
-    concepts = concept_list(PLAN_CONCEPTS if concepts is None else concepts)
+    concepts = concepts_asked(source, concepts)
     if isinstance(receptive_fields, int):
         receptive_fields = [receptive_fields]
     elif receptive_fields is not None:
@@ -232,6 +235,7 @@ def _weights(result: xr.Dataset) -> xr.Dataset:
     return xr.Dataset({"direction": coef, "intercept": result.intercept})
 
 
+@answer_plot
 def plot_plan_probes(dataset: xr.Dataset, metric: str | None = None) -> Figure:
     """Draw a score per site at the last tick beside its controls, one panel per concept and field.
 

@@ -232,6 +232,7 @@ def event_map(
     description: str,
     *,
     only_next: bool = False,
+    about: str = "",
 ) -> Concept:
     """Return the concept "what happens next on this square".
 
@@ -247,6 +248,8 @@ def event_map(
         The first is the one of squares on which nothing happens.
     only_next
         Mark the squares of the very next event alone.
+    about
+        See `interp.concepts.Concept`.
     """
 
     def labels(run: xr.Dataset) -> xr.DataArray:
@@ -254,7 +257,7 @@ def event_map(
         found = next_events(path, events(path), only_next=only_next)
         return as_labels(run, path.n_thinking, found, classes)
 
-    return Concept(name, labels, classes, citation, description, classes[0])
+    return Concept(name, labels, classes, citation, description, classes[0], about)
 
 
 def future_position(k: int, track: Callable[[xr.Dataset], AgentPath]) -> Concept:

@@ -57,7 +57,7 @@ def _goal_label(name: str, of_code: np.ndarray, classes: tuple[str, ...], what: 
         return as_labels(run, path.n_thinking, found, classes)
 
     description = f"{what} of the object that the agent enters next in this episode, or none."
-    return Concept(name, labels, classes, GOAL, description, "none")
+    return Concept(name, labels, classes, GOAL, description, "none", "goal")
 
 
 def nearest_objects(path: MazePath, wanted: np.ndarray) -> np.ndarray:
@@ -175,13 +175,24 @@ _MAPS: tuple[tuple[str, Callable[[MazePath], Events], tuple[str, ...], bool, str
     ),
 )
 
+_ABOUT = {"agent_approach_direction": "plan", "goal": "goal"}
+
 CONCEPTS: MappingProxyType[str, Concept] = MappingProxyType(
     {
         concept.name: concept
         for concept in (
             *(
-                event_map(name, trajectories, events, classes, citation, about, only_next=only)
-                for name, events, classes, only, citation, about in _MAPS
+                event_map(
+                    name,
+                    trajectories,
+                    events,
+                    classes,
+                    citation,
+                    description,
+                    only_next=only,
+                    about=_ABOUT.get(name, ""),
+                )
+                for name, events, classes, only, citation, description in _MAPS
             ),
             _objects(),
             _nearest("door", KIND_OF == Kind.DOOR, "door"),

@@ -151,12 +151,22 @@ _BINARY_MAPS = (
     ),
 )
 
+_PLANS = ("agent_approach_direction", "box_push_direction")  # those of Bush et al.
+
 CONCEPTS: MappingProxyType[str, Concept] = MappingProxyType(
     {
         concept.name: concept
         for concept in (
             *(
-                event_map(name, trajectories, events, DIRECTIONS, citation, description)
+                event_map(
+                    name,
+                    trajectories,
+                    events,
+                    DIRECTIONS,
+                    citation,
+                    description,
+                    about="plan" if name in _PLANS else "",
+                )
                 for name, events, citation, description in _DIRECTION_MAPS
             ),
             *(
