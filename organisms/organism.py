@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from interp.errors import OldSpellingError
@@ -192,7 +193,8 @@ class Organism:
         from interp.contract import spaces_of
 
         world = self.world(self.tasks("test", 1))
-        return spaces_of(self, world, world.reset())
+        named = SimpleNamespace(observation_dims=self.observation_dims)  # or it would ask here again
+        return spaces_of(named, world, world.reset())
 
     @property
     def capabilities(self) -> list[type]:
