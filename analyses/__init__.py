@@ -62,6 +62,10 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time names come when 
     from analyses.populations.population import population_behaviour as population_behaviour
     from analyses.populations.population_study import population_study as population_study
     from analyses.populations.population_traits import population_traits as population_traits
+    from analyses.question import CannotAsk as CannotAsk
+    from analyses.question import CannotBeAsked as CannotBeAsked
+    from analyses.question import ask as ask
+    from analyses.question import questions as questions
     from analyses.study.study import study as study
     from analyses.thinking.generalisation import generalisation as generalisation
     from analyses.thinking.generalisation import plot_generalisation as plot_generalisation

@@ -37,6 +37,8 @@ class Asked:
         if isinstance(thing, str | os.PathLike):
             thing = _opened(thing)
         if isinstance(thing, xr.Dataset):
+            if "step" not in thing.dims:
+                return None  # a result
             return cls(thing, str(thing.attrs.get("organism", "this run")), arguments or {})
         if not hasattr(thing, "network") and not hasattr(thing, "run"):
             return None
@@ -111,8 +113,8 @@ class Deliberates:
 
 
 @dataclass(frozen=True)
-class Places:
-    """Place dims, these ones or any."""
+class PlaceDims:
+    """Observations that have places along these dims."""
 
     dims: tuple[str, ...] = ("y", "x")
 
@@ -191,7 +193,48 @@ class Ability:
             return None
         if has_capability(_who(asked), self.capability):
             return None
-        return str(missing(self.capability, asked.name, asked.family))
+        error = missing(self.capability, asked.name, asked.family)
+        others = [family for family in error.families if family != asked.family]
+        have = f"; organisms of {' and '.join(others)} have" if others else ""
+        return f"it has no {error.capability}{have}"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A capability that knows the kind of things that is asked for unless another is named."""
+
+    capability: type
+    argument: str
+    default: str
+
+    def missing(self, asked: Asked) -> str | None:
+        """See `Need`."""
+        from organisms.capabilities.capability import has_capability
+
+        if asked.gives(self.argument) or not has_capability(asked.thing, self.capability):
+            return None  # `Ability` says that there is none at all
+        known = asked.thing[self.capability].kinds
+        if self.default in known:
+            return None
+        return (
+            f"it has no {self.default!r} among its {self.capability.__name__}: {', '.join(known)}"
+        )
+
+
+@dataclass(frozen=True)
+class Names:
+    """Concepts of these names, unless others are given."""
+
+    argument: str
+    concepts: tuple[str, ...]
+
+    def missing(self, asked: Asked) -> str | None:
+        """See `Need`."""
+        known = asked.concepts()
+        if asked.gives(self.argument) or set(self.concepts) <= set(known):
+            return None
+        absent = ", ".join(name for name in self.concepts if name not in known)
+        return f"it has no concept {absent}, which {self.argument!r} names unless told otherwise"
 
 
 def _who(asked: Asked) -> Any:

@@ -134,7 +134,7 @@ class Question:
 
     def missing(self, asked: Asked) -> str | None:
         """Return what the organism lacks of what the question needs, in words; None if nothing."""
-        reasons = [reason for need in self.needs if (reason := need.missing(asked))]
+        reasons = list(dict.fromkeys(filter(None, (need.missing(asked) for need in self.needs))))
         return "; ".join(reasons) if reasons else None
 
 

@@ -17,6 +17,8 @@ from analyses.causes.plan_writing import (
     over_places,
     site_shape,
 )
+from analyses.needs import Ability, Chooses
+from analyses.question import answer_plot, question
 from analyses.verdict import add_verdict
 from interp.errors import InputError, check_integer
 from organisms.capabilities.steering import Steering
@@ -28,6 +30,10 @@ if TYPE_CHECKING:
     from interp.contract import Tasks
 
 
+@question(
+    "Does its next action change to the one that is written into its plan?",
+    needs=(Ability(Steering), Chooses()),
+)
 def causal_intervention_score(
     organism: Any,
     tasks: Tasks,
@@ -311,6 +317,7 @@ def draw_scores(ax: Axes, dataset: xr.Dataset, site: str, names: Mapping[str, st
     ax.set_xticks([], minor=True)
 
 
+@answer_plot
 def plot_causal_intervention_score(dataset: xr.Dataset) -> Figure:
     """Draw the score against α, a panel a site, beside random directions."""
     from interp.style import figure_style, legend_outside, subplots

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
+from analyses.needs import Success
+from analyses.question import answer_plot, question
 from analyses.verdict import ALPHA, add_verdict
 from interp.errors import InputError, UnknownNameError, check_integer
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 SETS = ("path", "non_path", "path_matched", "non_path_matched", "random_matched")
 
 
+@question("Does it need what some channels remember, more than what others do?", needs=(Success(),))
 def channel_ablation(
     organism: Any,
     tasks: Tasks,
@@ -243,6 +246,7 @@ SET_LABELS = {
 }
 
 
+@answer_plot
 def plot_channel_ablation(dataset: xr.Dataset) -> Figure:
     """Draw the drop of the solve rate for every set and kind of ablation; dots are single draws."""
     from interp.style import bars_with_intervals, colours, figure_style, legend_outside, subplots

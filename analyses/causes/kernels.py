@@ -17,6 +17,8 @@ from analyses.causes.kernel_means import (
     draw_channels,
     resample_channels,
 )
+from analyses.needs import Ability, PlaceDims
+from analyses.question import answer_plot, question
 from analyses.verdict import ALPHA, add_verdict
 from interp.errors import InputError, UnknownNameError
 from organisms.capabilities.capability import has_capability
@@ -95,6 +97,10 @@ def combined_filters(
     return {target: filters[target] for target in targets}
 
 
+@question(
+    "Do its recurrent convolutions extend a plan along its direction?",
+    needs=(PlaceDims(), Ability(Kernels), Ability(Places)),
+)
 def kernels(
     organism: Any,
     channels: Channels,
@@ -327,6 +333,7 @@ def _turned(
     return out
 
 
+@answer_plot
 def plot_kernels(dataset: xr.Dataset) -> Figure:
     """Draw the turned kernels per role and relation, and both statistics beside random channels."""
     from interp.style import figure_style, subplots

@@ -14,6 +14,8 @@ from analyses.causes.plan_writing import (
     given_directions,
     written_plan,
 )
+from analyses.needs import Ability
+from analyses.question import answer_plot, question
 from analyses.verdict import add_verdict, best_cell
 from interp.errors import InputError, check_integer
 from organisms.capabilities.steering import Steering
@@ -30,6 +32,9 @@ TRAIN_TASKS = 300
 CELL = ("site", "alpha", "n_directional")
 
 
+@question(
+    "Is a plan that is written into it carried out?", needs=(Ability(Steering, unless="kind"),)
+)
 def plan_steering(
     organism: Any,
     kind: str | SteeringTasks,
@@ -275,6 +280,7 @@ def _table(
     return xr.Dataset(data, attrs={"confidence": confidence})
 
 
+@answer_plot
 def plot_plan_steering(dataset: xr.Dataset) -> Figure:
     """Draw success per site beside the controls, and over α and the number of places written."""
     from interp.style import (

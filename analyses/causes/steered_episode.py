@@ -8,6 +8,8 @@ import numpy as np
 import xarray as xr
 
 from analyses.causes.plan_writing import Directions, given_directions, written_plan
+from analyses.needs import PlaceDims
+from analyses.question import answer_plot, question
 from interp.errors import InputError, check_integer
 from organisms.capabilities.pictures import Pictures
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from organisms.capabilities.steering_tasks import SteeringTasks
 
 
+@question("How does an episode go, left alone and steered?", needs=(PlaceDims(),))
 def steered_episode(
     organism: Any,
     tasks: SteeringTasks,
@@ -125,6 +128,7 @@ def _illustration(
     return int(turned.argmax())
 
 
+@answer_plot
 def plot_steered_episode(dataset: xr.Dataset, organism: Any) -> Figure:
     """Draw the plan that is read before the first action and the way that is gone, without and with.
 

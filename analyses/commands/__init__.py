@@ -9,13 +9,14 @@ from analyses.commands.populations import (
     TrainPopulation,
 )
 from analyses.commands.runs import Compare, Evaluate, Record, Study, Train
-from analyses.commands.specimens import Organisms
+from analyses.commands.specimens import Ask, Organisms
 from analyses.commands.stores import Open, Verify
 
 __all__ = ["COMMANDS", "Command"]
 
 COMMANDS: dict[str, type[Command]] = {
     "organisms": Organisms,
+    "ask": Ask,
     "record": Record,
     "study": Study,
     "evaluate": Evaluate,

@@ -1,4 +1,4 @@
-"""``mesascope organisms``: what there is, and one of them in full."""
+"""``mesascope organisms`` and ``ask``: what there is, one of them in full, and what it can be asked."""
 
 from __future__ import annotations
 
@@ -79,3 +79,30 @@ class Organisms(Command):
         print(f"weights sha256: {organism.card.weights_sha256}")
         print(f"concepts: {', '.join(organism.concepts)}\n")
         print(table(["site", "dims"], [[s, ", ".join(d)] for s, d in organism.sites.items()]))
+
+
+@dataclass
+class Ask(Command):
+    """List the questions that can be asked of an organism, and why others cannot."""
+
+    name: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="NAME")]
+    """Name of an organism, or the folder of one."""
+    json: tyro.conf.FlagCreatePairsOff[bool] = False
+    """Print JSON."""
+
+    def run(self) -> int:
+        """See `Command.run`."""
+        from analyses.question import ask
+
+        rows = ask(self.name)
+        if self.json:
+            print_json([row._asdict() for row in rows])
+            return 0
+        can = [[row.name, row.question] for row in rows if row.applies]
+        cannot = [[row.name, row.question, row.reason] for row in rows if not row.applies]
+        print(f"{self.name} can be asked:\n")
+        print(table(["analysis", "question"], can))
+        if cannot:
+            print(f"\n{self.name} cannot be asked:\n")
+            print(table(["analysis", "question", "because"], cannot))
+        return 0

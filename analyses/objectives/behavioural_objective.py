@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
+from analyses.needs import Ability, Chooses
 from analyses.objectives.demonstrations import demonstrations_of
+from analyses.question import answer_plot, question
 from analyses.verdict import ALPHA, add_verdict, one_sided_p
 from interp.decisions.inverse_rl import DISCOUNT, LAPSE, Demonstrations
 from interp.errors import InputError, check_integer
+from organisms.capabilities.decision_problems import DecisionProblems
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -27,6 +30,10 @@ MODELS = ("fitted", "reactive", "uniform")
 """What the held-out actions are predicted by: fitted weights, action frequencies, chance."""
 
 
+@question(
+    "What does its behaviour look like the pursuit of?",
+    needs=(Ability(DecisionProblems, unless="mdp"), Chooses()),
+)
 def behavioural_objective(
     source: Any,
     tasks: Tasks | Mapping[str, Tasks] | None = None,
@@ -291,6 +298,7 @@ def _text(dataset: xr.Dataset, name: str) -> str:
     return str(dataset.undetermined.sel(distribution=name).values)
 
 
+@answer_plot
 def plot_behavioural_objective(dataset: xr.Dataset) -> Figure:
     """Draw weights, what each is needed for, and how well they predict, with intervals.
 

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
+from analyses.needs import Ability
 from analyses.objectives.goal_writes import GoalWrites
 from analyses.objectives.policy_fields import policy_field
+from analyses.question import answer_plot, question
 from interp.errors import InputError, check_integer
 from organisms.capabilities.counterfactuals import Counterfactuals
 from organisms.capabilities.objectives import Objectives
@@ -19,6 +21,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+@question(
+    "Which way does it go where objectives part?",
+    needs=(Ability(Objectives), Ability(Places)),
+)
 def agent_choices(
     organism: Any, split: str | None = None, *, n: int = 4, seed: int = 0
 ) -> xr.Dataset:
@@ -86,6 +92,7 @@ def agent_choices(
     )
 
 
+@answer_plot
 def plot_agent_choices(dataset: xr.Dataset, organism: Any) -> Figure:
     """Draw the tasks side by side, with the three ways (``organism[Pictures].draw_task`` draws them)."""
     from interp.style import figure_style, subplots

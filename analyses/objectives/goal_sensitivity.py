@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
+from analyses.needs import Ability, Chooses
 from analyses.objectives.edited_runs import ClosedLoop, EditedReplays
+from analyses.question import answer_plot, question
 from analyses.verdict import add_verdict
 from interp.errors import InputError, InterventionError, UnknownNameError, check_integer
 from organisms.capabilities.edits import Edits
@@ -29,6 +31,10 @@ DECIDING = ("value", "log_prob", "diverted")
 FEATURES = ("base", "proxy")
 
 
+@question(
+    "What does its own representation say that it is after?",
+    needs=(Ability(Edits), Chooses()),
+)
 def goal_sensitivity(
     organism: Any,
     tasks: Tasks,
@@ -286,6 +292,7 @@ def _bounds(
     return {name: (dims, estimate), f"{name}_low": (dims, low), f"{name}_high": (dims, high)}
 
 
+@answer_plot
 def plot_goal_sensitivity(dataset: xr.Dataset) -> Figure:
     """Draw the effects of losing either feature beside random directions, and the contrasts."""
     from interp.style import (

@@ -8,10 +8,13 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from analyses.needs import Ability
 from analyses.objectives.behavioural_objective import behavioural_objective
 from analyses.populations.population import about, agents_of, as_column, short_names
 from analyses.populations.population_traits import coinciding_tasks
+from analyses.question import question
 from interp.errors import InputError, check_integer
+from organisms.capabilities.decision_problems import DecisionProblems
 from organisms.capabilities.objectives import Objectives
 
 UNTRAINED = "none"
@@ -26,6 +29,11 @@ def known_agents(agents: str | Iterable[Any]) -> list[Any]:
     return [organism for organism in agents_of(agents) if about(organism)["correlation"] == 0]
 
 
+@question(
+    "Does the behaviour of agents whose objective is known give it away?",
+    needs=(Ability(Objectives), Ability(DecisionProblems)),
+    several=True,
+)
 def known_objectives(
     agents: Iterable[Any], *, n: int = 60, seed: int = 0, progress: bool = True
 ) -> xr.Dataset:

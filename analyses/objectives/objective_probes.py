@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
+from analyses.needs import Names, PlaceDims
+from analyses.question import answer_plot, question
 from analyses.recordings import Recorded, concept_list, concept_name, recorded
 from analyses.verdict import best_cell
 from interp.errors import InputError
@@ -22,6 +24,10 @@ if TYPE_CHECKING:
     from interp.contract import Tasks
 
 
+@question(
+    "Where is a goal represented, and does it lead behaviour?",
+    needs=(PlaceDims(), Names("candidates", ("object",)), Names("nearest", ("nearest_object",))),
+)
 def objective_probes(
     source: Any,
     tasks: Tasks | None = None,
@@ -227,6 +233,7 @@ def _concepts(fit: Recorded, given: Any) -> list[Concept]:
     return chosen
 
 
+@answer_plot
 def plot_objective_probes(dataset: xr.Dataset) -> Figure:
     """Draw how often each concept's probe is right, where the goal's points, and when it is right.
 

@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import xarray as xr
 
+from analyses.needs import Ability
 from analyses.objectives.alignment import Reading, Verdict, judge
+from analyses.question import answer_plot, question
 from interp.errors import InputError, check_integer
+from organisms.capabilities.decision_problems import DecisionProblems
 from organisms.capabilities.objectives import Objectives
 
 if TYPE_CHECKING:
@@ -28,6 +31,10 @@ class _Row(NamedTuple):
     says: str
 
 
+@question(
+    "What was it trained for, what is it after, and what does it represent as its goal?",
+    needs=(Ability(Objectives), Ability(DecisionProblems)),
+)
 def objective_report(
     organism: Any,
     *,
@@ -209,6 +216,7 @@ def _internal(organism: Any, tasks: Any, seed: int, n_bootstrap: int) -> dict[st
     return rows
 
 
+@answer_plot
 def plot_objective_report(report: xr.Dataset) -> Figure:
     """Draw the evidence between proxy and base objective, the words beside it, and the verdict."""
     import textwrap

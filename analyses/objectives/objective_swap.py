@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
+from analyses.needs import Ability, Kind
 from analyses.objectives.goal_writes import SOURCES, GoalWrites, writes_of
 from analyses.objectives.path_probability import path_probability
+from analyses.question import answer_plot, question
 from analyses.verdict import ALPHA, add_verdict, best_cell, one_sided_p
 from interp.errors import InputError, check_integer
 from organisms.capabilities.counterfactuals import Counterfactuals
@@ -24,6 +26,10 @@ CONTROLS = ("nothing", "random", "shuffled")
 CELL = ("site", "write")
 
 
+@question(
+    "Does it go where the goal is, once another place is written in for it?",
+    needs=(Ability(Counterfactuals, unless="kind"), Kind(Counterfactuals, "kind", "swap-objects")),
+)
 def objective_swap(
     organism: Any,
     kind: str | GoalPairs = "swap-objects",
@@ -258,6 +264,7 @@ def _verdict(dataset: xr.Dataset, table: np.ndarray, nothing: np.ndarray) -> xr.
     return dataset
 
 
+@answer_plot
 def plot_objective_swap(dataset: xr.Dataset) -> Figure:
     """Draw both measures for every site and write, beside the controls.
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
+from analyses.needs import Ability, Chooses
+from analyses.question import answer_plot, question
 from interp.errors import InputError
 from organisms.capabilities.pictures import Pictures
 from organisms.capabilities.places import Places
@@ -23,6 +25,10 @@ _ARROWS = ("#0072B2", "#D55E00", "#333333")
 _RINGS = ("#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 
 
+@question(
+    "What would it do at every place?",
+    needs=(Ability(Places), Chooses()),
+)
 def policy_field(
     organism: Any,
     task: Tasks,
@@ -118,6 +124,7 @@ def policy_field(
     )
 
 
+@answer_plot
 def plot_policy_field(
     before: xr.Dataset,
     after: xr.Dataset,

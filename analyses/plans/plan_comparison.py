@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
+from analyses.needs import PlanConcepts
 from analyses.plans.concept_scores import SCORE_WORDS, main_scores, words_of
 from analyses.plans.plan_probes import best_cells, plan_probes
+from analyses.question import answer_plot, question
 from analyses.thinking.thinking_comparison import different_names
 
 if TYPE_CHECKING:
@@ -22,6 +24,7 @@ _NUMBERS = {"score": "score", "margin": "margin", "margin_low": "low", "margin_h
 _WORDS = {"site": "site", "tick": "tick", "best_control": "best control"}
 
 
+@question("Is a plan found in each of several organisms?", needs=(PlanConcepts(),), several=True)
 def compare_plans(
     organisms: Sequence[Any],
     tasks: Tasks,
@@ -145,6 +148,7 @@ def compare_plans(
     return dataset
 
 
+@answer_plot
 def plot_compare_plans(dataset: xr.Dataset) -> Figure:
     """Draw the margin over the best control of each organism's best cell, a panel per concept."""
     from interp.style import figure_style, legend_outside, subplots

@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
+from analyses.needs import Ability, PlaceDims
 from analyses.plans.decoded_plans import DecodedPlans, each_plan
 from analyses.plans.path_orders import ORDERS, held_out, orders, shares
+from analyses.question import answer_plot, question
 from analyses.verdict import add_verdict
+from organisms.capabilities.plans import Plans
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -21,6 +24,10 @@ if TYPE_CHECKING:
     from organisms.capabilities.plans import Plans
 
 
+@question(
+    "In which order does the plan come to be readable?",
+    needs=(PlaceDims(), Ability(Plans, unless="plans")),
+)
 def plan_growth(
     source: Any,
     tasks: Tasks | None = None,
@@ -141,6 +148,7 @@ def plan_growth(
     return add_verdict(dataset.drop_vars("p_value"), "order", ("site",), p=p)
 
 
+@answer_plot
 def plot_plan_growth(dataset: xr.Dataset, site: str | None = None) -> Figure:
     """Draw how much of each part of the path is decoded at every tick, and the orders beside it."""
     from interp.style import bars_with_intervals, colours, figure_style, legend_outside, subplots

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import xarray as xr
 
+from analyses.needs import Ability, PlaceDims
 from analyses.plans.decoded_plans import plan_concepts, plans_of
 from analyses.plans.horizon_labels import (
     N_BINS,
@@ -23,9 +24,11 @@ from analyses.plans.horizon_labels import (
 )
 from analyses.plans.horizon_problem import Problem, Scores, problem_of
 from analyses.plans.horizon_scores import bin_edges
+from analyses.question import answer_plot, question
 from analyses.recordings import concept_name, recorded
 from analyses.verdict import ALPHA, add_verdict
 from interp.errors import InputError, UnknownNameError, check_integer
+from organisms.capabilities.plans import Plans
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -39,6 +42,10 @@ if TYPE_CHECKING:
 SOURCES = ("trained", "untrained", "history", "shuffled")
 
 
+@question(
+    "How far ahead does each channel foretell what happens on a square?",
+    needs=(PlaceDims(), Ability(Plans, unless="plans")),
+)
 def plan_horizon(
     source: Any,
     tasks: Tasks | None = None,
@@ -330,6 +337,7 @@ def path_channels(
 CONTROLS = ("untrained", "history", "shuffled")
 
 
+@answer_plot
 def plot_plan_horizon(dataset: xr.Dataset, most: int = 3) -> Figure:
     """Draw AUC against steps ahead: the best short- and long-term channels, probes, and controls."""
     from interp.style import SOURCE_DASHES, colours, figure_style, line_with_interval, subplots

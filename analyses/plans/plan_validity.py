@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
+from analyses.needs import Ability, PlaceDims
 from analyses.plans.decoded_plans import DecodedPlans, each_plan
+from analyses.question import answer_plot, question
 from analyses.verdict import ALPHA, add_verdict
+from organisms.capabilities.plans import Plans
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -23,6 +26,10 @@ QUALITIES = ("connected", "valid", "reaches", "solves")
 """The measures of which more is better."""
 
 
+@question(
+    "Is the plan that can be read one that could be carried out?",
+    needs=(PlaceDims(), Ability(Plans, unless="plans")),
+)
 def plan_validity(
     source: Any,
     tasks: Tasks | None = None,
@@ -232,6 +239,7 @@ LABELS = {
 }
 
 
+@answer_plot
 def plot_plan_validity(
     dataset: xr.Dataset,
     site: str | None = None,

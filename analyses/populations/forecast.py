@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
+from analyses.needs import Ability
 from analyses.populations.forecast_agents import (
     SCHEMES,
     SCOPES,
@@ -24,8 +25,11 @@ from analyses.populations.forecast_scores import (
     permuted_aurocs,
     rank_correlation,
 )
+from analyses.question import answer_plot, question
 from analyses.verdict import ALPHA, add_verdict, one_sided_p
 from interp.errors import UnknownNameError
+from organisms.capabilities.edits import Edits
+from organisms.capabilities.objectives import Objectives
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -47,6 +51,11 @@ BASELINES = ("behaviour on distribution", "training reward", "training set-up", 
 FORECASTS = (*INTERNAL, *BASELINES)
 
 
+@question(
+    "Can what it pursues off distribution be forecast from its internals?",
+    needs=(Ability(Objectives), Ability(Edits)),
+    several=True,
+)
 def forecast(
     traits: xr.Dataset,
     behaviour: xr.Dataset,
@@ -273,6 +282,7 @@ def _interval(drawn: np.ndarray, confidence: float) -> tuple[Any, ...]:
     return drawn[0], *percentile_interval(drawn[1:], confidence)
 
 
+@answer_plot
 def plot_forecast(dataset: xr.Dataset, scope: str = "all") -> Figure:
     """Draw how well each forecast ranks the agents, and the internals' forecast against the truth."""
     from interp.style import (

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
+from analyses.needs import Ability
+from analyses.question import answer_plot, question
 from interp.errors import InputError, check_integer
 from organisms.capabilities.objectives import Objectives
 
@@ -19,6 +21,7 @@ TRAINING = "training"
 """What an agent's own training distribution is called along ``split``."""
 
 
+@question("What do agents reach where objectives part?", needs=(Ability(Objectives),), several=True)
 def population_behaviour(
     agents: str | Iterable[Any],
     *,
@@ -220,6 +223,7 @@ def short_names(names: Iterable[Any]) -> list[str]:
     return [str(name).rpartition("/")[2] for name in names]
 
 
+@answer_plot
 def plot_population(behaviour: xr.Dataset, forecast: Mapping[str, float] | None = None) -> Figure:
     """Draw every agent by what it reaches where the objectives part.
 

@@ -8,9 +8,12 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from analyses.needs import Ability
 from analyses.objectives.goal_sensitivity import goal_sensitivity
 from analyses.populations.population import about, agents_of, as_column, mean_return
+from analyses.question import question
 from interp.errors import InputError, check_integer
+from organisms.capabilities.edits import Edits
 from organisms.capabilities.objectives import Objectives
 
 TRAIT_SETS = ("slopes", "removals", "moves", "weights", "behaviour", "reward", "setup")
@@ -22,6 +25,11 @@ def coinciding_tasks(organism: Any, n: int, seed: int) -> Any:
     return organism.tasks("test", n, seed, correlation=1.0)
 
 
+@question(
+    "What tells of its objective without leaving the training distribution?",
+    needs=(Ability(Objectives), Ability(Edits)),
+    several=True,
+)
 def population_traits(
     agents: str | Iterable[Any],
     *,

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
+from analyses.needs import Success
+from analyses.question import answer_plot, question
 from analyses.verdict import ALPHA, add_verdict
 from interp.errors import InputError, UnknownNameError, check_integer
 from organisms.capabilities.accommodation import Accommodation
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from interp.contract import Tasks
 
 
+@question("How far does success reach beyond the tasks it was made for?", needs=(Success(),))
 def generalisation(
     organism: Any,
     collections: Mapping[str, Tasks],
@@ -321,6 +324,7 @@ def _stratum_rates(
     return data
 
 
+@answer_plot
 def plot_generalisation(dataset: xr.Dataset) -> Figure:
     """Draw the solve rate on every collection, trained and untrained, and the gap to the reference."""
     from interp.style import bars_with_intervals, figure_style, legend_outside, subplots

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
+from analyses.needs import Success
+from analyses.question import answer_plot, question
 from analyses.thinking.cycles import Walk, walk_of
 from analyses.thinking.pacing_replaced import AFTER, CONDITIONS, replace_first_cycles
 from analyses.verdict import add_verdict
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 CLAIMS = ("fewer_cycles", "thinking_replaces")
 
 
+@question("Does it pace to and fro in order to think?", needs=(Success(),))
 def pacing(
     organism: Any,
     tasks: Tasks,
@@ -311,6 +314,7 @@ def _verdicts(dataset: xr.Dataset) -> xr.Dataset:
     return dataset
 
 
+@answer_plot
 def plot_pacing(dataset: xr.Dataset) -> Figure:
     """Draw where cycles begin, how many thinking leaves, and what follows a replaced one."""
     from interp.style import (

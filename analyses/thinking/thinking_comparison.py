@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
+from analyses.question import answer_plot, question
 from analyses.thinking.thinking_time import thinking_time
 from analyses.verdict import add_verdict
 from interp.errors import InputError
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 _ENDS = ("", "_low", "_high")
 
 
+@question("Does it gain more from thinking time than others do?", several=True)
 def compare_thinking(
     organisms: Sequence[Any],
     tasks: Tasks,
@@ -148,6 +150,7 @@ def different_names(organisms: Sequence[Any]) -> list[str]:
     return names
 
 
+@answer_plot
 def plot_compare_thinking(dataset: xr.Dataset) -> Figure:
     """Draw solve rate and paired gain of each organism against thinking steps, with intervals."""
     from interp.style import figure_style, legend_outside, line_with_interval, subplots

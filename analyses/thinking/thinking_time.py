@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
+from analyses.question import answer_plot, question
 from analyses.verdict import add_verdict
 from interp.errors import InputError, check_integer
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from interp.contract import Tasks
 
 
+@question("Does thinking time help?")
 def thinking_time(
     organism: Any,
     tasks: Tasks,
@@ -153,6 +155,7 @@ def thinking_time(
     return add_verdict(xr.Dataset(data, coords, attrs), "gain", ("thinking",), p=p_value)
 
 
+@answer_plot
 def plot_thinking_time(dataset: xr.Dataset) -> Figure:
     """Draw solve rate and paired gain against thinking steps, with their intervals."""
     from interp.style import figure_style, legend_outside, line_with_interval, subplots

@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
+from analyses.needs import Ability, Success
+from analyses.question import answer_plot, question
 from analyses.thinking.cycles import milestones_of
 from analyses.verdict import add_verdict
 from interp.errors import InputError, check_integer
+from organisms.capabilities.milestones import Milestones
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -20,6 +23,10 @@ if TYPE_CHECKING:
 GROUPS = ("all", "newly_solved", "always_solved")
 
 
+@question(
+    "Does it reach its sub-goals later if it may think first?",
+    needs=(Ability(Milestones), Success()),
+)
 def time_to_milestone(
     organism: Any,
     tasks: Tasks,
@@ -182,6 +189,7 @@ time_to_box = time_to_milestone
 """The papers' name for it."""
 
 
+@answer_plot
 def plot_time_to_milestone(dataset: xr.Dataset) -> Figure:
     """Draw the mean step of each milestone against thinking steps, one panel per group of tasks."""
     from interp.style import colours, figure_style, legend_outside, line_with_interval, subplots

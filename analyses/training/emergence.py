@@ -9,7 +9,9 @@ import numpy as np
 import xarray as xr
 
 from analyses.correlation import correlations, noise_error, permutation_p
+from analyses.needs import Checkpoints, PlanConcepts
 from analyses.plans.concept_scores import check_classes_only
+from analyses.question import answer_plot, question
 from analyses.recordings import left_out_by_concept
 from analyses.verdict import add_verdict, one_sided_p
 from interp.errors import InputError, TooFewClassesError, check_integer
@@ -25,6 +27,10 @@ FEWEST = 4
 """Checkpoints that a correlation needs."""
 
 
+@question(
+    "Do a readable plan and a use for thinking time emerge together?",
+    needs=(Checkpoints(), PlanConcepts()),
+)
 def emergence(
     source: Any,
     tasks: Tasks,
@@ -399,6 +405,7 @@ def _interval(replicates: np.ndarray, confidence: float) -> tuple[np.ndarray, np
     return percentile_interval(replicates, confidence)
 
 
+@answer_plot
 def plot_emergence(dataset: xr.Dataset) -> Figure:
     """Draw gain from thinking against macro-F1, a dot per checkpoint, and both over training."""
     from interp.style import (

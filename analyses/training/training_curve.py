@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
+from analyses.question import answer_plot, question
 from analyses.thinking.thinking_time import thinking_time
 from analyses.verdict import add_verdict
 from interp.errors import CheckpointError, InputError
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from interp.contract import Tasks
 
 
+@question("How does success, and the use of thinking time, come about over training?", several=True)
 def training_curve(
     checkpoints: Mapping[int, Any],
     tasks: Mapping[str, Tasks],
@@ -118,6 +120,7 @@ def training_curve(
     return add_verdict(dataset, "gain", ("checkpoint", "thinking"), p=p)
 
 
+@answer_plot
 def plot_training_curve(dataset: xr.Dataset) -> Figure:
     """Draw solve rate and paired gain of thinking over training, a row for each set of tasks."""
     from interp.style import colours, figure_style, legend_outside, subplots
