@@ -286,6 +286,18 @@ def concepts_of_family(family: str | None) -> Mapping[str, Concept]:
         return {}
 
 
+def run_of(organism: Any, tasks: Tasks, **options: Any) -> xr.Dataset:
+    """Let an organism act on tasks and return the run, also one that has no ``run`` of its own.
+
+    `options` are those of `interp.runs.episodes.run_episodes`.
+    """
+    if hasattr(organism, "run"):
+        return organism.run(tasks, **options)
+    from interp.runs.episodes import run_episodes
+
+    return run_episodes(organism, tasks, **options)
+
+
 def concepts_asked(
     source: Any, given: str | Concept | Iterable[str | Concept] | None
 ) -> list[str | Concept]:

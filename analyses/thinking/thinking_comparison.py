@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
+from analyses.needs import Success
 from analyses.question import answer_plot, question
 from analyses.thinking.thinking_time import thinking_time
 from analyses.verdict import add_verdict
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 _ENDS = ("", "_low", "_high")
 
 
-@question("Does it gain more from thinking time than others do?", several=True)
+@question("Does it gain more from thinking time than others do?", needs=(Success(),), several=True)
 def compare_thinking(
     organisms: Sequence[Any],
     tasks: Tasks,

@@ -9,7 +9,9 @@ import numpy as np
 import xarray as xr
 
 from analyses.question import answer_plot, question
+from analyses.recordings import run_of
 from analyses.verdict import add_verdict
+from interp.contract import outcome_of
 from interp.errors import InputError, check_integer
 
 if TYPE_CHECKING:
@@ -31,16 +33,17 @@ def thinking_time(
     batch_size: int = 128,
     progress: bool = True,
 ) -> xr.Dataset:
-    """Measure success against thinking steps, on the same tasks each time.
+    """Measure what episodes come to against thinking steps, on the same tasks each time.
 
     At reset the first observation is fed ``t`` times with the recurrent state carried on and
     nothing done; then the organism acts greedily until the task is solved or the step limit is
-    reached. The effect of thinking is the *paired* difference to acting at once.
+    reached. The effect of thinking is the *paired* difference to acting at once. Where no episode can
+    succeed, the outcome that the organism names (a regret, a loss) is measured in the rate's place.
 
     Parameters
     ----------
     organism
-        With ``run`` (and ``untrained`` for that control).
+        Any; with ``untrained`` for that control, which is left out without.
     tasks
         One episode each.
     thinking_steps
@@ -60,6 +63,8 @@ def thinking_time(
         solved (1, 0; NaN: not run)               source, thinking, episode
         length (steps taken), episode_return      source, thinking, episode
         solve_rate, _low, _high                   source, thinking; bootstrap over episodes
+        outcome; mean_outcome, _low, _high        in place of solved and solve_rate where no episode
+                                                  can succeed; a gain is then towards the better side
         gain, _low, _high                         source, thinking; solve rate minus that at 0,
                                                   paired
         p_value, p_holm                           source, thinking; exact sign test of gain ≤ 0
@@ -90,7 +95,7 @@ def thinking_time(
 
     from interp.statistics import bootstrap_interval, paired_difference_interval, sign_test
 
-    if not hasattr(organism, "run") or not hasattr(organism, "untrained"):
+    if not hasattr(organism, "run") and not hasattr(organism, "network"):
         raise InputError(
             f"thinking_time runs an organism; give organisms.load(…), not a {type(organism).__name__}."
         )
@@ -108,41 +113,48 @@ def thinking_time(
     if unknown:
         raise InputError(f"Unknown controls {sorted(unknown)}; known: ['untrained'].")
     players = {"trained": organism}
-    if "untrained" in controls:
+    if "untrained" in controls and hasattr(organism, "untrained"):
         players["untrained"] = organism.untrained(seed)
+    outcome = outcome_of(organism)
+    each, mean = ("solved", "solve_rate") if outcome.can_succeed else ("outcome", "mean_outcome")
+    better = 1.0 if outcome.better == "higher" else -1.0
     shape = (len(players), len(times), len(tasks))
-    solved, length = np.full(shape, np.nan), np.full(shape, np.nan)
+    came_to, length = np.full(shape, np.nan), np.full(shape, np.nan)
     returns = np.full(shape, np.nan)
     # A control that never solves anything takes every step there is: its ends are enough.
     grid = [(0, t) for t in range(len(times))]
     grid += [(s, t) for s in range(1, len(players)) for t in sorted({0, len(times) - 1})]
     for s, t in tqdm(grid, unit="run", desc="thinking time", disable=not progress):
         player = list(players.values())[s]
-        run = player.run(tasks, seed=seed, thinking_steps=times[t], batch_size=batch_size)
-        solved[s, t], length[s, t] = run.solved, run.length
+        run = run_of(player, tasks, seed=seed, thinking_steps=times[t], batch_size=batch_size)
+        came_to[s, t], length[s, t] = run[each], run.length
         returns[s, t] = run.reward.sum("step")
     dims = ("source", "thinking")
     data: dict[str, Any] = {
-        "solved": ((*dims, "episode"), solved),
+        each: ((*dims, "episode"), came_to),
         "length": ((*dims, "episode"), length),
         "episode_return": ((*dims, "episode"), returns),
         "level_id": ("episode", np.array(list(tasks.ids), dtype=object)),
     }
-    for name in ("solve_rate", "gain"):
+    for name in (mean, "gain"):
         for end in ("", "_low", "_high"):
             data[name + end] = (dims, np.full(shape[:2], np.nan))
     p = np.full(shape[:2], np.nan)
     for s, t in grid:
-        rate = bootstrap_interval(solved[s, t], None, n_bootstrap, confidence, seed)
-        gain = paired_difference_interval(solved[s, t], solved[s, 0], n_bootstrap, confidence, seed)
-        for name, interval in (("solve_rate", rate), ("gain", gain)):
+        now, at_once = better * came_to[s, t], better * came_to[s, 0]
+        level = bootstrap_interval(came_to[s, t], None, n_bootstrap, confidence, seed)
+        gain = paired_difference_interval(now, at_once, n_bootstrap, confidence, seed)
+        for name, interval in ((mean, level), ("gain", gain)):
             for end, value in zip(("", "_low", "_high"), interval, strict=True):
                 data[name + end][1][s, t] = value
         if t:  # acting at once is not compared with itself
-            p[s, t] = sign_test((solved[s, t] - solved[s, 0])[:, None])[0]
+            p[s, t] = sign_test((now - at_once)[:, None])[0]
     attrs = {
         "analysis": "thinking_time",
         "organism": organism.name,
+        "outcome": outcome.name,
+        "unit": outcome.unit,
+        "better": outcome.better,
         "n_episodes": len(tasks),
         "confidence": confidence,
         "intervals": f"percentile bootstrap over episodes, {n_bootstrap} resamples",
@@ -155,18 +167,32 @@ def thinking_time(
     return add_verdict(xr.Dataset(data, coords, attrs), "gain", ("thinking",), p=p_value)
 
 
+def scale_and_words(dataset: xr.Dataset) -> tuple[float, tuple[tuple[str, str], tuple[str, str]]]:
+    """Return what to multiply by, and the variables of mean and gain, each with its words."""
+    if "solve_rate" in dataset:
+        return 100.0, (
+            ("solve_rate", "levels solved (%)"),
+            ("gain", "gain over 0 steps (points)"),
+        )
+    unit = f" ({dataset.attrs['unit']})" if dataset.attrs["unit"] else ""
+    name = f"{dataset.attrs['outcome']}{unit}"
+    return 1.0, (
+        ("mean_outcome", f"mean {name}"),
+        ("gain", f"{name}: better than at 0 steps by"),
+    )
+
+
 @answer_plot
 def plot_thinking_time(dataset: xr.Dataset) -> Figure:
-    """Draw solve rate and paired gain against thinking steps, with their intervals."""
+    """Draw solve rate (or mean outcome) and paired gain against thinking steps, with intervals."""
     from interp.style import figure_style, legend_outside, line_with_interval, subplots
 
-    percent = 100.0
+    percent, panels = scale_and_words(dataset)
     with figure_style():
         figure, axes = subplots(1, 2, width="text", height=2.7)
-        panels = (("solve_rate", "levels solved (%)"), ("gain", "gain over 0 steps (points)"))
         for ax, (name, label) in zip(axes, panels, strict=True):
             for source in dataset.source.values:
-                cell = dataset.sel(source=source).dropna("thinking", subset=["solve_rate"])
+                cell = dataset.sel(source=source).dropna("thinking", subset=[panels[0][0]])
                 line_with_interval(
                     ax,
                     cell.thinking,

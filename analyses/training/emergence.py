@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 
 from analyses.correlation import correlations, noise_error, permutation_p
-from analyses.needs import Checkpoints, PlanConcepts
+from analyses.needs import Checkpoints, PlanConcepts, Success
 from analyses.plans.concept_scores import check_classes_only
 from analyses.question import answer_plot, question
 from analyses.recordings import left_out_by_concept
@@ -29,7 +29,7 @@ FEWEST = 4
 
 @question(
     "Do a readable plan and a use for thinking time emerge together?",
-    needs=(Checkpoints(), PlanConcepts()),
+    needs=(Checkpoints(), PlanConcepts(), Success()),
 )
 def emergence(
     source: Any,

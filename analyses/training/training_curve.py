@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
+from analyses.needs import Success
 from analyses.question import answer_plot, question
 from analyses.thinking.thinking_time import thinking_time
 from analyses.verdict import add_verdict
@@ -22,7 +23,11 @@ if TYPE_CHECKING:
     from interp.contract import Tasks
 
 
-@question("How does success, and the use of thinking time, come about over training?", several=True)
+@question(
+    "How does success, and the use of thinking time, come about over training?",
+    needs=(Success(),),
+    several=True,
+)
 def training_curve(
     checkpoints: Mapping[int, Any],
     tasks: Mapping[str, Tasks],
