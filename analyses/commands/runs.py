@@ -77,6 +77,8 @@ class Study(Command):
     """Name of an organism, or the folder of one."""
     out: Path
     """Folder for the report, figures (PNG, PDF), numbers (netCDF) and recordings."""
+    concepts: tuple[str, ...] = ()
+    """What is looked for, by name; the family's plans if left out."""
     split: str = "test"
     """train or test (generated), a Boxoban set (boxoban-medium-valid), or a level file."""
     n: OptionalInt = None
@@ -99,6 +101,7 @@ class Study(Command):
         report = study(
             organisms.load(self.name, self.device),
             self.out,
+            concepts=self.concepts or None,
             split=self.split,
             seed=self.seed,
             progress=self.progress,

@@ -29,6 +29,7 @@ td.number { text-align: right; font-variant-numeric: tabular-nums; }
 .wide { overflow-x: auto; }
 .verdict { border-left: 4px solid #0072B2; background: #f4f8fb; padding: .6rem 1rem; margin: 1rem 0; }
 .verdict.null { border-color: #999; background: #f6f6f6; }
+.verdict.unanswered { border-left-style: dotted; border-color: #999; background: none; }
 pre { background: #f6f6f6; padding: .7rem 1rem; overflow-x: auto; font-size: .82rem; }
 """
 
@@ -66,9 +67,9 @@ class Report:
         self._parts += [f"<p>{html.escape(paragraph)}</p>" for paragraph in paragraphs]
         return self
 
-    def verdict(self, text: str, found: bool) -> Report:
-        """Add a conclusion; a null result looks as much like a result as the other."""
-        kind = "verdict" if found else "verdict null"
+    def verdict(self, text: str, found: bool | None) -> Report:
+        """Add a conclusion; a null result looks as much like a result as the other; None is no answer."""
+        kind = {True: "verdict", False: "verdict null", None: "verdict unanswered"}[found]
         self._parts.append(f'<p class="{kind}">{html.escape(text)}</p>')
         return self
 
@@ -83,8 +84,10 @@ class Report:
         self._parts.append(f"<pre>{html.escape(text)}</pre>")
         return self
 
-    def figure(self, figure: Figure, caption: str) -> Report:
-        """Embed a figure as PNG."""
+    def figure(self, figure: Figure | None, caption: str) -> Report:
+        """Embed a figure as PNG; of one that could not be drawn (None), its caption says so."""
+        if figure is None:
+            return self.text(f"(This figure could not be drawn.) {caption}")
         buffer = io.BytesIO()
         figure.savefig(buffer, format="png", dpi=200, metadata={"Software": None})
         data = base64.b64encode(buffer.getvalue()).decode()

@@ -8,25 +8,41 @@ import platform
 import shlex
 import sys
 import time
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
 
 from analyses.plans.plan_formation import plan_formation, plot_plan_formation
 from analyses.plans.plan_probes import plan_probes, plot_plan_probes
+from analyses.question import is_unasked
+from analyses.recordings import concept_list, concept_name
 from analyses.study.study_page import study_page, verdicts
 from analyses.study.study_steering import study_steering
 from analyses.thinking.thinking_time import plot_thinking_time, thinking_time
-from interp.errors import InputError, TooFewClassesError
+from interp.errors import InputError, TooFewClassesError, UnknownNameError
 from interp.files import write_atomically, write_netcdf
 from organisms.capabilities.capability import has_capability
 from organisms.capabilities.pictures import Pictures
 
+if TYPE_CHECKING:
+    from interp.concepts import Concept
+
 PACKAGES = ("mesascope", "torch", "transformer-lens", "numpy", "scikit-learn", "xarray", "zarr")
+
+STAGES = {
+    "thinking_time": "Thinking: does time before the first action help?",
+    "plan_probes": "Plans: which sites hold what the agent will do, beyond every control?",
+    "plan_formation": "Formation: do decoded plans get better with deliberation?",
+    "plan_steering": "Steering: does the agent follow a plan that is written into it?",
+    "figures": "Figures and report",
+}
+"""What a study says it is doing, once a stage."""
 
 TRAIN_SAMPLES = 30_000
 """Squares that a probe is fitted on: fewer than `fit_probes` takes by itself, to save time."""
@@ -36,6 +52,7 @@ def study(
     organism: Any,
     out: str | os.PathLike,
     *,
+    concepts: str | Concept | Sequence[str | Concept] | None = None,
     split: str = "test",
     n_levels: int = 140,
     thinking_steps: int = 5,
@@ -44,6 +61,9 @@ def study(
 ) -> Path:
     """Run the planning analyses on one organism and write a report.
 
+    Every question is answered, or cannot be asked of this organism, or could not be answered for
+    this data (too few classes occur); page, ``study.json`` and the verdicts say which.
+
     Parameters
     ----------
     organism
@@ -51,6 +71,9 @@ def study(
     out
         Folder for the report; made if it is not there. Stores that a study with the same
         arguments left in it are taken up again.
+    concepts
+        What is looked for: names among ``organism.concepts``, or concepts of your own; default those
+        that the family says are plans.
     split, n_levels
         The levels: recorded, probed, and thought about.
     thinking_steps
@@ -68,12 +91,13 @@ def study(
 
     Raises
     ------
+    UnknownNameError
+        For a concept that does not exist.
     InputError
         If there are too few levels to split.
     """
-    from interp.style import save
-
     started = time.monotonic()
+    say = partial(print, file=sys.stderr, flush=True) if progress else lambda *_: None
     if isinstance(organism, str | os.PathLike):
         from organisms.registry import load
 
@@ -87,10 +111,14 @@ def study(
     out = Path(out)
     if out.exists() and not out.is_dir():
         raise InputError(f"{out} is a file; a study needs a folder of its own.")
+    asked = None if concepts is None else concept_list(concepts)
+    for concept in asked or ():
+        if isinstance(concept, str) and concept not in organism.concepts:
+            raise UnknownNameError("concept", concept, organism.concepts)
     out.mkdir(parents=True, exist_ok=True)
     options = {"seed": seed, "progress": progress}
 
-    fit = {**options, "max_train_samples": TRAIN_SAMPLES}
+    fit = {**options, "max_train_samples": TRAIN_SAMPLES, "concepts": asked}
     forming = {**fit, "thinking_steps": thinking_steps, "folder": out / "thinking"}
     analyses: dict[str, tuple[Callable, Callable, dict[str, Any]]] = {
         "thinking_time": (thinking_time, plot_thinking_time, options),
@@ -98,27 +126,29 @@ def study(
         "plan_formation": (plan_formation, plot_plan_formation, forming),
     }
     results: dict[str, xr.Dataset] = {}
-    figures: dict[str, Any] = {}
-    not_asked: dict[str, str] = {}
-    for name, (compute, plot, arguments) in analyses.items():
+    unanswered: dict[str, str] = {}
+    for stage, (name, (compute, _, arguments)) in enumerate(analyses.items(), start=1):
+        say(f"[{stage}/{len(analyses) + 2}] {STAGES[name]}")
         try:
             results[name] = compute(organism, tasks, **arguments)
         except TooFewClassesError as error:
-            not_asked[name] = str(error)
+            unanswered[name] = str(error)
             continue
-        figures[name] = plot(results[name])
         write_netcdf(results[name], out / f"{name}.nc")
-    steering, drawn, reasons = study_steering(organism, out, **options)
+    say(f"[{len(analyses) + 1}/{len(analyses) + 2}] {STAGES['plan_steering']}")
+    steering, drawing, reasons = study_steering(organism, out, **options)
     for name, result in steering.items():
         write_netcdf(result, out / f"{name}.nc")
-    results, figures, not_asked = results | steering, figures | drawn, not_asked | reasons
-    figures |= _example_episode(organism, out / "acting" / "run.zarr")
-    for name, figure in figures.items():
-        save(figure, out / name)
-    said = verdicts(results, not_asked)
+    answered = [name for name in results if not is_unasked(results[name])]
+    drawing = {name: partial(analyses[name][1], results[name]) for name in answered} | drawing
+    results, unanswered = results | steering, unanswered | reasons
+    said = verdicts(results, unanswered)
     about = {"split": split, "n_levels": n_levels, "seed": seed}
     record = {**organism.describe(), **about, "verdicts": said, "versions": _versions()}
     write_atomically(out / "study.json", json.dumps(record, indent=2) + "\n")
+    say(f"[{len(analyses) + 2}/{len(analyses) + 2}] {STAGES['figures']}")
+    drawing["example"] = partial(_example_episode, organism, out / "acting" / "run.zarr")
+    figures = _drawn(drawing, out)
     page = study_page(
         f"Does {organism.name} plan?",
         f"{n_levels} levels of {split!r}; every number with its control, its interval and its n.",
@@ -126,7 +156,7 @@ def study(
         results,
         figures,
         said,
-        _how(organism, split, n_levels, seed),
+        _how(organism, split, n_levels, seed, [concept_name(concept) for concept in asked or ()]),
     )
     page.text(f"Made in {time.monotonic() - started:.0f} s on {os.cpu_count()} cores.")
     return page.write(out / "report.html")
@@ -142,24 +172,49 @@ def _versions() -> dict[str, str]:
     return found
 
 
-def _example_episode(organism: Any, store: Path) -> dict[str, Any]:
-    """Draw the longest solved episode, if the family can draw one and one was solved."""
+def _drawn(drawing: Mapping[str, Callable[[], Any]], out: Path) -> dict[str, Any]:
+    """Draw and save figures; None for one that fails, which is warned of: its numbers are written."""
+    from interp.style import save
+
+    figures: dict[str, Any] = {}
+    for name, draw in drawing.items():
+        try:
+            figure = draw()
+            if figure is not None:
+                save(figure, out / name)
+                figures[name] = figure
+        except Exception as error:
+            figures[name] = None
+            warnings.warn(
+                f"The figure {name!r} could not be drawn ({type(error).__name__}: {error}); the "
+                f"numbers are in {out}.",
+                stacklevel=3,
+            )
+    return figures
+
+
+def _example_episode(organism: Any, store: Path) -> Any:
+    """Draw the longest solved episode; None if the family draws none, or none was solved."""
     from interp.store.read import open_store
 
     if not has_capability(organism, Pictures) or not organism[Pictures].draws("episode"):
-        return {}
+        return None
     if not store.exists():
-        return {}
+        return None
     run = open_store(store)
+    if "solved" not in run:
+        return None
     length = np.where(run.solved.values, run.length.values, -1)
     if not (length > 0).any():
-        return {}
-    return {"example": organism[Pictures].draw_episode(run.isel(episode=int(length.argmax())))}
+        return None
+    return organism[Pictures].draw_episode(run.isel(episode=int(length.argmax())))
 
 
-def _how(organism: Any, split: str, n_levels: int, seed: int) -> str:
+def _how(organism: Any, split: str, n_levels: int, seed: int, concepts: list[str]) -> str:
     """Return the command that makes the study again, and what it was made with."""
     command = ["mesascope", "study", organism.name, "--split", split, "--n", str(n_levels)]
+    if concepts:
+        command += ["--concepts", *concepts]
     called = [Path(sys.argv[0]).name, *sys.argv[1:]]
     lines = [
         shlex.join([*command, "--seed", str(seed), "--out", "DIR"]),

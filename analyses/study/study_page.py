@@ -8,9 +8,11 @@ import xarray as xr
 
 from analyses.plans.concept_scores import main_scores, words_of
 from analyses.plans.plan_probes import best_cells, last_tick
+from analyses.question import UNASKED, is_unasked, sentence
 from analyses.study.report import Report, number
 from analyses.study.study_steering import NAME as STEERING
 from analyses.study.study_steering import steering_section, steering_verdict
+from analyses.thinking.thinking_time import scale_and_words
 from analyses.verdict import ALPHA, best_cell
 
 QUESTIONS = {
@@ -39,26 +41,33 @@ METHODS = (
 Verdicts = dict[str, dict[str, Any]]
 
 
-def verdicts(results: dict[str, xr.Dataset], not_asked: dict[str, str]) -> Verdicts:
-    """Return name → ``found`` and a sentence, for every claim the results make or fail to make.
+def verdicts(results: dict[str, xr.Dataset], unanswered: dict[str, str]) -> Verdicts:
+    """Return name → ``found``, ``answer`` and a sentence, for every claim that results make or fail to.
+
+    ``answer`` is "found", "not found", "cannot be asked" or "could not be answered"; ``found`` is None
+    for the last two.
 
     Parameters
     ----------
     results
         Analysis → its Dataset.
-    not_asked
-        Analysis → why it could not be made.
+    unanswered
+        Analysis → why this data did not answer it.
     """
     out: Verdicts = {}
-    for name, make in VERDICTS.items():
-        if name in results:
-            out |= make(results[name])
     for name, result in results.items():
-        if name.startswith(STEERING):
+        if is_unasked(result):
+            out[name] = {"found": None, "answer": UNASKED, "text": sentence(result)}
+        elif name in VERDICTS:
+            out |= VERDICTS[name](result)
+        else:
             out[name] = steering_verdict(result)
-    for name, reason in not_asked.items():
+    for name, reason in unanswered.items():
         question = QUESTIONS[name.partition("-")[0]]
-        out[name] = {"found": False, "text": f"{question} Could not be asked ({name}): {reason}"}
+        text = f"{question} Could not be answered for this data ({name}): {reason}"
+        out[name] = {"found": None, "answer": "could not be answered", "text": text}
+    for verdict in out.values():
+        verdict.setdefault("answer", "found" if verdict["found"] else "not found")
     return out
 
 
@@ -67,10 +76,17 @@ def _thinking_verdict(thinking: xr.Dataset) -> Verdicts:
     later = trained.isel(thinking=slice(1, None))
     gain = later.isel(best_cell(later.gain, later.p_holm))
     found = bool(trained.found)
+    if "solve_rate" in thinking:
+        at_once = f"{100 * float(trained.solve_rate[0]):.1f} % solved at 0"
+        better = f"{_points(gain, 'gain')} points"
+    else:
+        at_once = f"mean {thinking.attrs['outcome']} {number(float(trained.mean_outcome[0]))} at 0"
+        better = (
+            f"{_interval(*(float(gain[f'gain{end}']) for end in ('', '_low', '_high')))} better"
+        )
     text = (
-        f"Thinking before acting {'helps' if found else 'is not shown to help'}: at best "
-        f"{_points(gain, 'gain')} points after {int(gain.thinking)} steps "
-        f"({100 * float(trained.solve_rate[0]):.1f} % solved at 0; "
+        f"Thinking before acting {'helps' if found else 'is not shown to help'}: at best {better} "
+        f"after {int(gain.thinking)} steps ({at_once}; "
         f"n = {thinking.attrs['n_episodes']} levels, paired)."
     )
     return {"thinking_time": {"found": found, "text": text}}
@@ -160,19 +176,23 @@ def study_page(
             if getattr(card, name)
         ]
     )
-    if "example" in figures:
+    if figures.get("example") is not None:
         page.figure(
             figures["example"], "The longest episode it solved here: first board, path, and end."
         )
+    answered = {name: result for name, result in results.items() if not is_unasked(result)}
     for name, write in SECTIONS.items():
-        if name in results:
-            page.section(QUESTIONS[name])
-            write(page, results, figures[name])
-    steered = [name for name in results if name.startswith(STEERING)]
-    if steered:
-        page.section(QUESTIONS[STEERING])
-    for name in steered:
-        steering_section(page, name, results[name], figures)
+        page.section(QUESTIONS[name])
+        if name in answered:
+            write(page, answered, figures[name])
+        elif name in said:
+            page.text(said[name]["text"])
+    page.section(QUESTIONS[STEERING])
+    for name in (name for name in said if name.startswith(STEERING)):
+        if name in answered:
+            steering_section(page, name, answered[name], figures)
+        else:
+            page.text(said[name]["text"])
     page.section("Methods").items(METHODS)
     return page.section("How to make this again").code(how)
 
@@ -181,7 +201,8 @@ def _thinking_section(page: Report, results: dict[str, xr.Dataset], figure: Any)
     thinking = results["thinking_time"]
     page.figure(
         figure,
-        "Left: levels solved against thinking steps before the first move, for the trained network and "
+        f"Left: {scale_and_words(thinking)[1][0][1]} against thinking steps before the first move, for "
+        "the trained network and "
         "the same network untrained. Right: the difference to acting at once, paired over levels. "
         f"Bands: {100 * thinking.attrs['confidence']:.0f} % bootstrap over levels. Step limit "
         f"{thinking.attrs['max_steps']}.",
@@ -203,7 +224,8 @@ def _probes_section(page: Report, results: dict[str, xr.Dataset], figure: Any) -
             "Classes that hardly occur are left out of labels and scores here and below: "
             f"{probes.attrs['classes_left_out']}."
         )
-    page.text(_failed_share(results["thinking_time"]))
+    if "solved" in results.get("thinking_time", ()):
+        page.text(_failed_share(results["thinking_time"]))
     page.table(
         best_cells(probes),
         "Largest margin over the best control, per concept and receptive field. p is Holm-corrected "
@@ -246,19 +268,28 @@ def _failed_share(thinking: xr.Dataset) -> str:
 
 def _thinking_rows(thinking: xr.Dataset) -> list[dict[str, Any]]:
     rows = []
+    succeeds = "solve_rate" in thinking
+    mean = "solve_rate" if succeeds else "mean_outcome"
+    word = "solved" if succeeds else f"mean {thinking.attrs['outcome']}"
+
+    def gained(cell: xr.Dataset) -> dict[str, str]:
+        if succeeds:
+            return {"gain (points)": _points(cell, "gain")}
+        return {"better by": _interval(*(float(cell[f"gain{e}"]) for e in ("", "_low", "_high")))}
+
     for source in thinking.source.values:
         for t in thinking.thinking.values:
             cell = thinking.sel(source=source, thinking=t)
-            if bool(cell.solve_rate.isnull()):
+            if bool(cell[mean].isnull()):
                 continue  # the control is run at the ends only
             rows.append(
                 {
                     "network": str(source),
                     "thinking steps": int(t),
-                    "solved": float(cell.solve_rate),
-                    "low": float(cell.solve_rate_low),
-                    "high": float(cell.solve_rate_high),
-                    "gain (points)": _points(cell, "gain"),
+                    word: float(cell[mean]),
+                    "low": float(cell[f"{mean}_low"]),
+                    "high": float(cell[f"{mean}_high"]),
+                    **gained(cell),
                     "p (Holm)": float(cell.p_holm),
                     "mean return": float(cell.episode_return.mean()),
                     "n": int(thinking.attrs["n_episodes"]),

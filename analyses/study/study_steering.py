@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ NAME = "plan_steering"
 
 def study_steering(
     organism: Any, out: Path, *, seed: int, progress: bool
-) -> tuple[dict[str, xr.Dataset], dict[str, Any], dict[str, str]]:
+) -> tuple[dict[str, xr.Dataset], dict[str, Callable[[], Any]], dict[str, str]]:
     """Steer an organism with plans of every kind that its family has tasks for.
 
     Parameters
@@ -48,16 +49,20 @@ def study_steering(
     Returns
     -------
     results
-        ``"plan_steering-KIND"`` → Dataset.
+        ``"plan_steering-KIND"`` → Dataset; ``"plan_steering"`` alone of an organism that cannot be
+        steered.
     figures
-        The same, and ``"steered-KIND"``: one episode, left alone and steered.
-    not_asked
-        Kinds that could not be asked, with the reason.
+        The same, and ``"steered-KIND"``: one episode, left alone and steered; each a function that
+        draws it, so that results are written first.
+    unanswered
+        Kinds of which the question could not be answered, with the reason.
     """
     results: dict[str, xr.Dataset] = {}
-    figures: dict[str, Any] = {}
-    not_asked: dict[str, str] = {}
-    for kind in organism[Steering].kinds if has_capability(organism, Steering) else ():
+    figures: dict[str, Callable[[], Any]] = {}
+    unanswered: dict[str, str] = {}
+    if not has_capability(organism, Steering):
+        return {NAME: plan_steering(organism, "")}, {}, {}  # says why it cannot be asked
+    for kind in organism[Steering].kinds:
         name = f"{NAME}-{kind}"
         try:
             tasks = organism[Steering].tasks(kind, SWEEP["n_tasks"], seed)
@@ -73,9 +78,9 @@ def study_steering(
             options = {**SWEEP, "probes": probes, "seed": seed, "progress": progress}
             result = plan_steering(organism, tasks, **options)
         except InputError as error:
-            not_asked[name] = str(error)
+            unanswered[name] = str(error)
             continue
-        results[name], figures[name] = result, plot_plan_steering(result)
+        results[name], figures[name] = result, partial(plot_plan_steering, result)
         at = best(result)
         episode = steered_episode(
             organism,
@@ -86,8 +91,8 @@ def study_steering(
             n_directional=int(at.n_directional),
             seed=seed,
         )
-        figures[f"steered-{kind}"] = plot_steered_episode(episode, organism)
-    return results, figures, not_asked
+        figures[f"steered-{kind}"] = partial(plot_steered_episode, episode, organism)
+    return results, figures, unanswered
 
 
 def best(steering: xr.Dataset) -> xr.Dataset:
