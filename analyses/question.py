@@ -19,7 +19,7 @@ from typing import Any, NamedTuple, ParamSpec, TypeVar
 import xarray as xr
 
 from analyses.needs import Asked, Need
-from interp.errors import CapabilityError, MesascopeError
+from interp.errors import CapabilityError, InputError, MesascopeError
 
 UNASKED = "cannot be asked"
 
@@ -159,8 +159,8 @@ def question(
     Returns
     -------
     callable
-        A decorator. The function then returns a `CannotBeAsked` where something is missing, or where
-        `CannotAsk` or a `CapabilityError` is raised inside it.
+        A decorator. The function then returns a `CannotBeAsked` where something is missing, where
+        `CannotAsk` or a `CapabilityError` is raised inside it, or where it is given one.
     """
 
     def declare(compute: Callable[P, Any]) -> Callable[P, Any]:
@@ -174,7 +174,10 @@ def question(
                 arguments = signature.bind_partial(*args, **kwargs).arguments
             except TypeError:
                 return compute(*args, **kwargs)  # wrong usage: says so itself
-            first = next(iter(arguments.values()), None) if arguments else None
+            for given in arguments.values():
+                if is_unasked(given):  # what it is to be computed from cannot be had
+                    return unasked(name, words, given.attrs["organism"], given.attrs["reason"])
+            first = next(iter(arguments.values()), None)
             name_of = _name_of(first)
             for asked in _asked(first, arguments, several):
                 reason = declared.missing(asked)
@@ -274,6 +277,11 @@ def ask(organism: Any) -> list[Askable]:
 
         organism = load(organism)
     asked = Asked.of(organism)
+    if asked is None:
+        raise InputError(
+            f"A {type(organism).__name__} is no organism or run: give organisms.load(…), its name, or "
+            "what organism.run returned."
+        )
     rows = []
     for name, declared in questions().items():
         reason = declared.missing(asked)
