@@ -36,6 +36,8 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time names come when 
     from interp.interventions.named import swap as swap
     from interp.interventions.rotation import learn_rotation as learn_rotation
     from interp.interventions.subspaces import Subspace as Subspace
+    from interp.network.agent import AgentNetwork as AgentNetwork
+    from interp.network.agent import agent as agent
     from interp.network.capture import Capture as Capture
     from interp.network.clock import Clock as Clock
     from interp.network.hooks import HookedNetwork as HookedNetwork

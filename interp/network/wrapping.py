@@ -513,8 +513,21 @@ def wrap(
     >>> cache["1"].shape                         # (step, batch, unit)
     torch.Size([1, 2, 4])
     """
+    return WrappedNetwork(module, checked_sites(module, sites, "wrap"))
+
+
+def checked_sites(
+    module: Any, sites: Mapping[str, Site | str] | Iterable[str], caller: str
+) -> dict[str, Site]:
+    """Return sites by name, after refusing a module that cannot be given hook points.
+
+    Raises
+    ------
+    InputError
+        If it is no module, compiled, or has hook points already; or `sites` are no sites.
+    """
     if not isinstance(module, torch.nn.Module):
-        raise InputError(f"wrap takes a torch.nn.Module, not a {type(module).__name__}.")
+        raise InputError(f"{caller} takes a torch.nn.Module, not a {type(module).__name__}.")
     refuse_compiled(module)
     # Wrapping would rename their hook points, and break whoever uses them under the old names.
     if has_hook_points(module):
@@ -526,6 +539,4 @@ def wrap(
     if not isinstance(sites, Iterable):
         raise InputError(f"sites are names of submodules, or names and Sites; got {sites!r}.")
     named = sites if isinstance(sites, Mapping) else {name: name for name in sites}
-    return WrappedNetwork(
-        module, {name: Site(s) if isinstance(s, str) else s for name, s in named.items()}
-    )
+    return {name: Site(s) if isinstance(s, str) else s for name, s in named.items()}
