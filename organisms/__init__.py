@@ -25,6 +25,10 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time names come when 
     from organisms.card import Card as Card
     from organisms.check import check as check
     from organisms.family import Family as Family
+    from organisms.gymnasium.cleanrl import from_cleanrl as from_cleanrl
+    from organisms.gymnasium.organism import from_gymnasium as from_gymnasium
+    from organisms.gymnasium.sb3 import from_sb3 as from_sb3
+    from organisms.gymnasium.tasks import SeededTasks as SeededTasks
     from organisms.organism import Organism as Organism
     from organisms.registry import families as families
     from organisms.registry import load as load
