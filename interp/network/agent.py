@@ -131,14 +131,15 @@ class AgentNetwork(WrappedNetwork):
         InputError
             If a step returns something else than `agent` asks for.
         """
+        self._check_attached()
         shown, n_steps, batch_size = self._as_tensors(observations)
+        self._progress.forwards += 1
         starts = None if episode_starts is None else torch.as_tensor(episode_starts).bool()
         if state is None:
             state = self.initial_state(batch_size)
         outputs = []
         with self.clock.run():
             for t in self.clock.steps(n_steps):
-                self._firings.clear()
                 if starts is not None and bool(starts[t].any()):
                     state = _restarted(state, self.initial_state(batch_size), starts[t])
                 now = {name: x[t] for name, x in shown.items()}

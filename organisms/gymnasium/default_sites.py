@@ -78,5 +78,5 @@ def _with_dims(found: Mapping[str, tuple[str, tuple[int, ...]]]) -> dict[str, Si
     sites = {}
     for name, (path, shape) in found.items():
         dims = (dim if len(sizes[dim]) == 1 else f"{name}.{dim}" for dim in DIMS[len(shape)])
-        sites[name] = Site(path, tuple(dims))
+        sites[name] = Site(path, tuple(dims), batch=0)
     return sites

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from types import SimpleNamespace
 
 import pytest
@@ -179,8 +180,9 @@ def test_two_agents_on_one_module_keep_apart():
     observations = torch.randn(3, 2, 3)
     with interp.applying(one, [Intervention(Address("action"), "zero")]):
         assert not one(observations).logits.any()
-        output, cache = two.run_with_cache(observations)
+    output, cache = two.run_with_cache(observations)
     assert output.logits.all() and torch.equal(cache["action"], output.logits)
+    assert torch.equal(one(observations).logits, output.logits)
 
 
 def test_another_module_in_the_same_agent():
@@ -192,6 +194,15 @@ def test_another_module_in_the_same_agent():
     control = network.around(other)
     torch.testing.assert_close(control(observations).logits, network(observations).logits + 1)
     assert control.sites == network.sites
+
+
+def test_a_deep_copy_acts_alike_and_fires_for_itself():
+    network = recurrent()
+    copied = copy.deepcopy(network)
+    observations = torch.randn(3, 2, 3)
+    with interp.applying(copied, [Intervention(Address("action"), "zero")]):
+        assert not copied(observations).logits.any()
+        assert network(observations).logits.all()
 
 
 def refused(words, *args, error=InputError, **kwargs):
