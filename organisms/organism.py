@@ -193,7 +193,9 @@ class Organism:
         from interp.contract import spaces_of
 
         world = self.world(self.tasks("test", 1))
-        named = SimpleNamespace(observation_dims=self.observation_dims)  # or it would ask here again
+        named = SimpleNamespace(
+            observation_dims=self.observation_dims
+        )  # or it would ask here again
         return spaces_of(named, world, world.reset())
 
     @property
