@@ -17,6 +17,7 @@ from interp.contract import (
     Deliberation,
     Discrete,
     Outcome,
+    Transition,
     deliberation_of,
     observation_spaces,
     outcome_of,
@@ -24,7 +25,7 @@ from interp.contract import (
     spaces_of,
 )
 from interp.errors import ContractError, InputError, check_integer
-from organisms.capabilities.capability import capability_name
+from organisms.capabilities.capability import LikeOrganism, capability_name
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -34,6 +35,10 @@ MEMBERS = ("name", "network", "observation_dims", "sites", "concepts", "world", 
 
 TOLERANCE = 1e-3
 """How far floats may be apart that ought to be the same, as a share of the largest of them."""
+
+
+STEPS = 12
+"""Of the episodes that are run."""
 
 
 class Violation(NamedTuple):
@@ -46,6 +51,34 @@ class Violation(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.promise}: {self.words}"
+
+
+class _ShortWorld:
+    """A world whose episodes are cut off early; all else is its own."""
+
+    def __init__(self, world: Any):
+        self._world, self._taken = world, 0
+        self.max_steps = min(int(world.max_steps), STEPS)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._world, name)
+
+    def reset(self) -> Any:
+        self._taken = 0
+        return self._world.reset()
+
+    def step(self, action: Any) -> Transition:
+        observation, reward, terminated, truncated = self._world.step(action)[:4]
+        self._taken += 1
+        late = np.asarray(truncated) | ((self._taken >= STEPS) & ~np.asarray(terminated))
+        return Transition(observation, reward, terminated, late)
+
+
+class _Short(LikeOrganism):
+    """An organism whose episodes are cut off early, so that runs are quick."""
+
+    def world(self, tasks: Any) -> _ShortWorld:
+        return _ShortWorld(self._organism.world(tasks))
 
 
 class _Subject:
@@ -74,7 +107,9 @@ class _Subject:
         from interp.runs.episodes import run_episodes
 
         tasks = self.tasks if tasks is None else tasks
-        return run_episodes(self.organism, tasks, seed=self.seed, **{"sites": ["*"], **options})
+        return run_episodes(
+            _Short(self.organism), tasks, seed=self.seed, **{"sites": ["*"], **options}
+        )
 
     def spaces(self) -> Any:
         world = self.organism.world(self.tasks)
@@ -220,8 +255,9 @@ def _network(subject: _Subject) -> Iterator[str]:
             yield f"the dims of {site!r} are {dims!r:.80}: they are texts, each once"
         if "tick" in dims[1:] or {"episode", "step", "batch"} & set(dims):
             yield f"the dims of {site!r} are {dims}: 'tick' comes first; steps and episodes are not named"
-    if getattr(network, "training", False):
-        yield "the network is in training mode: dropout and batch norm would act"
+    acting = [name for name, module in network.named_modules() if _acts_in_training(module)]
+    if acting:
+        yield f"dropout or batch norm is in training mode (call eval()): {acting[:5]}"
     for batch in (1, 3):
         for leaf in tree_leaves(network.initial_state(batch)):
             if not isinstance(leaf, torch.Tensor) or leaf.ndim == 0 or leaf.shape[0] != batch:
@@ -229,6 +265,13 @@ def _network(subject: _Subject) -> Iterator[str]:
                 yield f"initial_state({batch}) has a part of shape {shape}: the batch comes first"
     if any(not point.is_idle for point in network.hook_dict.values() if hasattr(point, "is_idle")):
         yield "hooks are left on the network"
+
+
+def _acts_in_training(module: Any) -> bool:
+    kinds = torch.nn.modules.dropout._DropoutNd, torch.nn.modules.batchnorm._BatchNorm
+    dropout = getattr(module, "dropout", 0.0)
+    drops = isinstance(dropout, float) and dropout > 0
+    return module.training and (isinstance(module, kinds) or drops)
 
 
 # Tasks and worlds --------------------------------------------------------------------------------
@@ -298,7 +341,7 @@ class _Walk(NamedTuple):
     over: list[np.ndarray]
 
 
-def _walked(subject: _Subject, rows: slice = slice(None), steps: int = 12) -> _Walk:
+def _walked(subject: _Subject, rows: slice = slice(None), steps: int = STEPS) -> _Walk:
     """Take drawn actions in a fresh world; which ones depends on the row and the step alone."""
     tasks = subject.tasks
     world, space = subject.organism.world(tasks[rows]), subject.spaces().action

@@ -165,6 +165,14 @@ class Family:
     def __contains__(self, capability: object) -> bool:
         return capability in self.capabilities
 
+    def __deepcopy__(self, memo: Any) -> Family:
+        return self  # a record; copies of an organism are of the same family
+
+    def __reduce__(self) -> tuple:
+        from organisms.registry import find_family
+
+        return find_family, (self.name,)
+
     def __repr__(self) -> str:
         able = ", ".join(capability.__name__ for capability in self.capabilities)
         return f"<Family {self.name!r}: {able or 'no capabilities'}>"
