@@ -116,7 +116,7 @@ def sample_names() -> list[str]:
 def small(organism: Organism) -> Organism:
     """Return the organism with a short step limit, so that its runs are short."""
     world = {**organism.card.world, "max_steps": MAX_STEPS}
-    return type(organism)(organism.network, dataclasses.replace(organism.card, world=world))
+    return organism.replace(card=dataclasses.replace(organism.card, world=world))
 
 
 @pytest.fixture(scope="module", params=[*TINY, *TINY_MAZE_CONFIGS, *sample_names()])
@@ -188,6 +188,10 @@ def inputs(organism, steps: int = 3, batch: int = 2) -> torch.Tensor:
 # What an organism is ---------------------------------------------------------------------------
 
 
+def test_it_keeps_every_promise(organism):
+    assert organisms.check(organism) == []
+
+
 def test_has_what_the_protocols_ask_for(organism, tasks):
     assert isinstance(organism, protocols.Organism)
     assert isinstance(organism.network, protocols.Network)
@@ -195,18 +199,10 @@ def test_has_what_the_protocols_ask_for(organism, tasks):
     world = organism.world(tasks)
     assert isinstance(world, protocols.World)
     assert world.max_steps == MAX_STEPS
-    assert len(organism.observation_dims) == world.reset().ndim - 1
-    assert len(set(tasks.ids)) == len(tasks) == len(tasks.texts) == N_EPISODES
-    assert not organism.network.training
-    assert not any(parameter.requires_grad for parameter in organism.network.parameters())
-
-
-def test_describes_itself_in_json(organism):
-    record = organism.describe()
-    assert json.loads(json.dumps(record)) == record
-    assert record["organism"] == organism.name == organism.card.name
+    assert len(tasks) == N_EPISODES
     assert organism.name in repr(organism)
     assert organism.card.summary in str(organism.card)
+    assert not any(parameter.requires_grad for parameter in organism.network.parameters())
 
 
 @pytest.mark.parametrize("name", shipped_names())
@@ -220,17 +216,6 @@ def test_shipped_cards_are_complete(name):
     assert name in organisms.names()
     for result in card.results:
         assert result.low is None or result.low <= result.value <= result.high
-
-
-def test_concepts_fit_its_runs(organism, run):
-    inside = within(run)
-    assert organism.concepts
-    for name, concept in organism.concepts.items():
-        labels = concept(run)
-        assert labels.dims[:2] == ("episode", "step"), name
-        assert labels.shape[:2] == run.action.shape, name
-        left_out = labels.values[~inside]
-        assert np.isnan(left_out).all() if labels.dtype.kind == "f" else (left_out == -1).all()
 
 
 # Runs ------------------------------------------------------------------------------------------
@@ -318,14 +303,6 @@ def test_thinking_steps(organism, tasks, run):
         xr.testing.assert_equal(run.action.sel(step=slice(0, None)), plain.action)
     else:
         assert not np.allclose(run.logits.sel(step=-2), run.logits.sel(step=0), rtol=1e-6, atol=0)
-
-
-@pytest.mark.parametrize("temperature", [0.0, 1.0])
-def test_deterministic(organism, tasks, temperature):
-    first, second = (
-        organism.run(tasks, seed=7, temperature=temperature, sites=["*"]) for _ in range(2)
-    )
-    xr.testing.assert_identical(first, second)
 
 
 def test_seeds_draw_other_actions(organism, tasks):

@@ -89,11 +89,18 @@ def test_an_organism_that_ignores_its_state_is_not_steered(onto):
 
 def test_an_untrained_network_is_not_steered():
     from organisms.card import Card
+    from organisms.networks.build import network_record
     from organisms.networks.drc import DRC, ConvConfig, DRCConfig
     from organisms.organism import Organism
 
     network = DRC(DRCConfig(n_layers=1, n_ticks=1, channels=4, encoder=(ConvConfig(4, 3),)))
-    card = Card("tiny", "sokoban", "a test", network={}, world={"max_steps": 16, "n_boxes": 2})
+    card = Card(
+        "tiny",
+        "sokoban",
+        "a test",
+        network=network_record(network),
+        world={"max_steps": 16, "n_boxes": 2},
+    )
     untrained = Organism(network, card).untrained(1)
     probes = _random_probes(untrained)
     result = plan_steering(

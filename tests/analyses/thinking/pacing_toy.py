@@ -155,13 +155,3 @@ class WalkerOrganism(Able):
         return xr.concat(out, xr.DataArray(np.arange(1, len(out) + 1), dims="milestone")).transpose(
             "episode", "milestone"
         )
-
-
-class Bare:
-    """An organism that does not tell its states."""
-
-    def world(self, tasks):
-        return LineWorld(tasks)
-
-    def run(self, tasks, **options):
-        raise AssertionError("is not run")

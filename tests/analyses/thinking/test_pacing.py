@@ -1,3 +1,5 @@
+from typing import ClassVar
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -8,7 +10,9 @@ from analyses.thinking.pacing_plan import plan_around_cycles
 from analyses.thinking.pausing import Pause, run_with_pauses
 from interp.concepts import Concept
 from interp.errors import InputError
-from tests.analyses.thinking.pacing_toy import Bare, LineTasks, WalkerOrganism
+from organisms.capabilities.states import States
+from tests.analyses.thinking.pacing_toy import LineTasks, WalkerOrganism
+from tests.toy_capabilities import Able
 
 TASKS = LineTasks(tuple(range(6, 18)))
 OPTIONS = {"progress": False, "n_bootstrap": 300}
@@ -155,8 +159,8 @@ def test_batches_do_not_matter():
 
 
 def test_bad_input():
-    with pytest.raises(InputError, match="states"):
-        pacing(Bare(), TASKS, **OPTIONS)
+    with pytest.raises(InputError, match="'run'"):
+        pacing(object(), TASKS, **OPTIONS)
     with pytest.raises(InputError, match="no tasks"):
         pacing(WalkerOrganism("task"), LineTasks(()), **OPTIONS)
     with pytest.raises(InputError, match="≥ 0"):
@@ -170,10 +174,12 @@ def test_bad_input():
 CLASSES = ("never", "up", "down")
 
 
-class Planner:
+class Planner(Able):
     """Half of its episodes go to and fro once; `grows` says whether the plan comes in by that."""
 
     concepts = {"plan": Concept("plan", lambda run: run["plan"], CLASSES, negative="never")}
+
+    parts: ClassVar = {States: {"visited": "states"}}
 
     def __init__(self, grows: bool):
         self.grows = grows

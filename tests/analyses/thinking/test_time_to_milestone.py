@@ -1,19 +1,24 @@
+from typing import ClassVar
+
 import numpy as np
 import pytest
 import xarray as xr
 
 from analyses.thinking.time_to_milestone import plot_time_to_milestone, time_to_milestone
 from interp.errors import InputError
+from organisms.capabilities.milestones import Milestones
 from tests.analyses.thinking.pacing_toy import LineTasks, WalkerOrganism
+from tests.toy_capabilities import Able
 
 TASKS = LineTasks((6, 8, 10, 12, 14, 16))
 N = 24
 
 
-class Scheduled:
+class Scheduled(Able):
     """Reaches two sub-goals at given steps, with `delay` on the first one per thinking step."""
 
     name = "scheduled"
+    parts: ClassVar = {Milestones: {"reached": "milestones"}}
 
     def __init__(self, delay: float, also_solves: int = 0):
         self.delay, self.also_solves = delay, also_solves
