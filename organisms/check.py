@@ -6,7 +6,7 @@ import json
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -477,7 +477,7 @@ def _far(ours: Any, theirs: Any) -> bool:
 
 
 def _runs_are_determined(subject: _Subject) -> Iterator[str]:
-    state, numbers = torch.get_rng_state(), np.random.get_state()[1].copy()
+    state, numbers = torch.get_rng_state(), _numpy_state()
     for options in ({}, {"temperature": 1.0}):
         one = subject.run if not options else subject.acts(**options)
         two = subject.acts(**options)
@@ -485,8 +485,13 @@ def _runs_are_determined(subject: _Subject) -> Iterator[str]:
             if one[name].shape != two[name].shape or not _identical(one[name], two[name]):
                 yield f"two runs with one seed{' (drawn)' * bool(options)} differ in {name!r}"
                 break
-    if not torch.equal(state, torch.get_rng_state()) or (numbers != np.random.get_state()[1]).any():
+    if not torch.equal(state, torch.get_rng_state()) or (numbers != _numpy_state()).any():
         yield "a run changes the global random generators of torch or NumPy"
+
+
+def _numpy_state() -> np.ndarray:
+    state: Any = np.random.get_state()
+    return state[1].copy()
 
 
 def _identical(one: xr.DataArray, two: xr.DataArray) -> bool:

@@ -14,10 +14,8 @@ if TYPE_CHECKING:
 class Counterfactuals(Capability, ABC):
     """Pairs of tasks that differ by one edit of the world and ask for other actions."""
 
-    @property
-    @abstractmethod
-    def kinds(self) -> tuple[str, ...]:
-        """Which edits there are."""
+    kinds: tuple[str, ...]
+    """Which edits there are."""
 
     @abstractmethod
     def pairs(self, kind: str, n: int, seed: int = 0) -> CounterfactualPairs:

@@ -17,10 +17,8 @@ if TYPE_CHECKING:
 class Steering(Capability, ABC):
     """Plans that can be written into an organism, and tasks that show whether it follows them."""
 
-    @property
-    @abstractmethod
-    def kinds(self) -> tuple[str, ...]:
-        """The kinds of `tasks`."""
+    kinds: tuple[str, ...]
+    """The kinds of `tasks`."""
 
     @property
     @abstractmethod
