@@ -108,7 +108,7 @@ class _Subject:
 
         tasks = self.tasks if tasks is None else tasks
         return run_episodes(
-            _Short(self.organism), tasks, seed=self.seed, **{"sites": ["*"], **options}
+            cast("Any", _Short(self.organism)), tasks, seed=self.seed, **{"sites": ["*"], **options}
         )
 
     def spaces(self) -> Any:
