@@ -16,10 +16,8 @@ if TYPE_CHECKING:
 class ReferenceSolution(Capability, ABC):
     """An optimal, or otherwise exact, solution of a family's tasks, to compare organisms with."""
 
-    @property
-    @abstractmethod
-    def summary(self) -> str:
-        """What it is, and in which sense it is optimal: one sentence."""
+    summary: str
+    """What it is, and in which sense it is optimal: one sentence."""
 
     @property
     @abstractmethod
