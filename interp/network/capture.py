@@ -182,9 +182,12 @@ class Capture:
         rows = [[(step, tick) for tick in range(n_ticks)] for step in steps]
         if len(cells) < len(steps) * n_ticks:
             cells = self._padded(site, cells, rows)
-        if not self.view.ticks(site):
-            return torch.stack([cells[row[0]] for row in rows])
-        return torch.stack([torch.stack([cells[at] for at in row], dim=1) for row in rows])
+        if self.view.ticks(site):
+            by_step = [torch.stack([cells[at] for at in row], dim=1) for row in rows]
+        else:
+            by_step = [cells[row[0]] for row in rows]
+        # A closed loop takes one step at a time: what is kept is a copy already.
+        return torch.stack(by_step) if len(by_step) > 1 else by_step[0][None]
 
     @staticmethod
     def _padded(
