@@ -76,7 +76,7 @@ class Organisms(Command):
             return
         print(organism.card)
         print(f"parameters: {n_parameters:,}")
-        print(f"weights sha256: {organism.card.weights_sha256}")
+        print(f"weights file sha256: {organism.card.weights_sha256}")
         print(f"concepts: {', '.join(organism.concepts)}\n")
         print(table(["site", "dims"], [[s, ", ".join(d)] for s, d in organism.sites.items()]))
 
