@@ -14,10 +14,12 @@ import xarray as xr
 from analyses.needs import PlanConcepts
 from analyses.plans.concept_scores import SCORE_WORDS, main_scores, with_all_scores
 from analyses.plans.decoded_plans import at_last_tick, check_thinking, deliberation
+from analyses.plans.deliberation_axis import along_ticks, axis_sites, by_ticks
 from analyses.question import answer_plot, question
 from analyses.reading import reading_counts
 from analyses.recordings import concept_name, concepts_asked, labels_of, left_out, recorded
 from analyses.verdict import add_verdict
+from interp.contract import deliberation_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     from interp.concepts import Concept
     from interp.contract import Tasks
 
+
+THINKING_STEPS = 5
 
 MOST_IN_MEMORY = 2**29
 """Bytes of sites that are kept in memory to be read again and again."""
@@ -36,7 +40,7 @@ def plan_formation(
     tasks: Tasks | None = None,
     concepts: str | Concept | Sequence[str | Concept] | None = None,
     *,
-    thinking_steps: int = 5,
+    thinking_steps: int | None = None,
     sites: str | Iterable[str] | None = None,
     receptive_field: int = 1,
     test_fraction: float = 0.5,
@@ -71,7 +75,7 @@ def plan_formation(
         Names among ``organism.concepts``, or concepts of your own, classes or numbers; default those
         that the family says are plans.
     thinking_steps
-        For an organism.
+        For an organism; default 5, or 0 if its deliberation lies along layers or the like.
     sites
         Names or globs. Default: the organism's recurrent state, or all recorded sites that have
         the concept's places.
@@ -108,12 +112,13 @@ def plan_formation(
         ===================================  ======================================================
 
         The attribute ``classes_left_out`` is as in `plan_probes`.
-        ``deliberation`` counts ticks from the first one; coordinates ``step`` and ``tick`` along it.
+        ``deliberation`` counts ticks (or layers, gradient steps: what the organism's `Deliberation`
+        names) from the first one; coordinates ``step`` and ``tick`` along it.
 
     Raises
     ------
     InputError
-        If the run has no thinking steps.
+        If the run has no thinking steps, and its organism deliberates along ticks.
     TooFewClassesError
         If fewer than two classes of a concept occur; see `analyses.recordings.labels_of`.
 
@@ -128,10 +133,13 @@ def plan_formation(
     """
     concepts = concepts_asked(source, concepts)
     names = [concept_name(concept) for concept in concepts]
+    axis = None if isinstance(source, str | os.PathLike) else deliberation_of(source)
+    if thinking_steps is None:
+        thinking_steps = THINKING_STEPS if by_ticks(axis) else 0
     with recorded(
         source,
         tasks,
-        sites,
+        axis_sites(axis, sites) if tasks is not None else sites,
         thinking_steps=thinking_steps,
         untrained=untrained,
         seed=seed,
@@ -139,10 +147,15 @@ def plan_formation(
         progress=progress,
     ) as recording:
         run = recording.run
-        check_thinking(run)
+        axis = axis if tasks is not None else deliberation_of(run)
+        if by_ticks(axis):
+            check_thinking(run)
+        run = along_ticks(run, axis, sites)
         players = {"trained": run}
         if recording.untrained is not None:
-            players["untrained"] = recording.untrained
+            players["untrained"] = along_ticks(recording.untrained, axis, sites)
+        if axis is not None and axis.dim is None:
+            sites = [axis.name]
         results, asked = [], []
         how = _How(receptive_field, test_fraction, seed, n_bootstrap, confidence, progress, options)
         for given in concepts:
@@ -168,6 +181,7 @@ def plan_formation(
         "analysis": "plan_formation",
         "organism": recording.name,
         "classes_left_out": left_out(asked),
+        "deliberation": "tick" if axis is None else axis.name,
         "thinking_steps": -int(run.step.values[0]),
         "receptive_field": receptive_field,
         "confidence": confidence,
@@ -409,7 +423,9 @@ def plot_plan_formation(dataset: xr.Dataset, sites: Sequence[str] | None = None)
                 letter = "abcdefghijkl"[row * len(shown) + column]
                 ax.set_title(f"{letter}   {str(concept).replace('_', ' ')}\n{site}", loc="left")
                 if row == len(concepts) - 1:
-                    ax.set_xlabel("internal tick before the first move")
+                    ax.set_xlabel(
+                        f"{dataset.attrs.get('deliberation', 'tick')} before the first move"
+                    )
                 if not column:
                     ax.set_ylabel(SCORE_WORDS[score])
         n, share = int(dataset.n_levels.min()), 100 * dataset.attrs["confidence"]
