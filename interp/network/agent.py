@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeAlias
@@ -37,6 +38,9 @@ class AgentState:
         if other != self._structure:
             raise InputError("initial_state(2) and initial_state(3) are built differently.")
         self._axes = [_batch_axis(a, b) for a, b in zip(two, three, strict=True)]
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> AgentState:
+        return AgentState(copy.deepcopy(self._initial, memo))
 
     def _flat(self, n: int) -> tuple[list[torch.Tensor], Any]:
         if self._initial is None:

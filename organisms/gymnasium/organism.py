@@ -4,156 +4,40 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import torch
 
 from interp.concepts import Concept
-from interp.contract import Outcome, Spaces
 from interp.errors import InputError
 from interp.network.agent import AgentNetwork, agent
-from interp.network.hooks import has_hook_points, refuse_compiled
-from interp.network.weights import weights_sha256
+from interp.network.hooks import has_hook_points
 from interp.network.wrapping import Site
+from organisms.card import Card
+from organisms.family import Family
 from organisms.gymnasium.default_sites import activation_sites
 from organisms.gymnasium.spaces import Dims
 from organisms.gymnasium.tasks import SeededTasks, seeded_tasks
 from organisms.gymnasium.world import GymnasiumWorld, WorldSettings, world_settings
-
-if TYPE_CHECKING:
-    import xarray as xr
+from organisms.organism import Organism
 
 
-class GymnasiumOrganism:
-    """A network in a gymnasium world; made by `from_gymnasium`. See `interp.contract.Organism`.
+class GymnasiumOrganism(Organism):
+    """A network in a gymnasium world, made by `from_gymnasium`; its family is its own."""
 
-    Attributes
-    ----------
-    name : str
-    network : interp.contract.Network
-    concepts : dict of str to Concept
-    spaces : Spaces
-    outcome : Outcome
-    observation_dims : tuple of str
-        Of the observation; of all of them, if there are several.
-    """
-
-    def __init__(
-        self,
-        network: Any,
-        settings: WorldSettings,
-        *,
-        name: str,
-        concepts: Mapping[str, Concept],
-        fresh: Callable[[int], Any] | None,
-    ):
-        refuse_compiled(network)
-        self.network = network.eval()
-        self.name, self.concepts = name, dict(concepts)
-        self._settings, self._fresh = settings, fresh
-        self.spaces: Spaces = settings.spaces
-        self.outcome: Outcome = settings.outcome
-        dims = (dim for space in settings.observations.values() for dim in space.dims)
-        self.observation_dims = tuple(dict.fromkeys(dims))
-
-    @property
-    def sites(self) -> Mapping[str, tuple[str, ...]]:
-        """Every site and the names of its dims within a step."""
-        return self.network.sites
-
-    @property
-    def state_sites(self) -> list[str]:
-        """The sites an analysis looks at by default: all."""
-        return list(self.sites)
-
-    @property
-    def device(self) -> torch.device:
-        """The device of the weights."""
-        return self.network.device
-
-    def to(self, device: Any) -> GymnasiumOrganism:
-        """Move the network to a device, in place, and return the organism."""
-        self.network.to(device)
-        return self
-
-    def tasks(
-        self, split: str | Iterable[int] = "test", n: int | None = None, seed: int = 0
-    ) -> SeededTasks:
-        """Return episodes by the seeds they begin from.
-
-        Parameters
-        ----------
-        split
-            ``"train"``, ``"validation"`` or ``"test"``, which have no seed in common; or seeds.
-        n
-            How many; of a split 100 unless told, and fewer of them are the first of more.
-        seed
-            Which of a split.
-
-        Raises
-        ------
-        UnknownNameError
-            If there is no such split.
-        InputError
-            If `n`, `seed` or a seed is no whole number.
-        """
-        return seeded_tasks(self._settings.name, split, n, seed)
-
-    def world(self, tasks: SeededTasks) -> GymnasiumWorld:
-        """Return a world with one row per task."""
-        if not isinstance(tasks, SeededTasks):
-            raise InputError(
-                f"Tasks of a gymnasium world are its seeds (organism.tasks, or SeededTasks), not a "
-                f"{type(tasks).__name__}."
-            )
-        return GymnasiumWorld(self._settings, tasks)
-
-    def run(self, tasks: SeededTasks, seed: int = 0, **options: Any) -> xr.Dataset:
-        """Act on `tasks` in closed loop and return the run, in memory; see `interp.run_episodes`."""
-        from interp.runs.episodes import run_episodes
-
-        return run_episodes(self, tasks, seed=seed, **options)
-
-    def replay(self, observations: Any, episode_starts: Any = None, **options: Any) -> xr.Dataset:
-        """Run the network over given observations (teacher-forced); see `interp.replay`."""
-        from interp.runs.replay import replay
-
-        return replay(self.network, observations, episode_starts, **options)
-
-    def untrained(self, seed: int = 0) -> GymnasiumOrganism:
-        """Return the same organism with the weights it might have begun with: the control.
+    def save(self, folder: str | Path, **options: Any) -> Path:
+        """Refuse: neither environments nor modules of somebody else's can be written to a card.
 
         Raises
         ------
         InputError
-            If a parameter of the network belongs to a module that does not say how it begins.
+            Always; says what to keep instead.
         """
-        if not isinstance(self.network, AgentNetwork):
-            raise InputError(
-                f"{self.name} has no agent that interp.agent made; no control is known."
-            )
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            module = self._fresh(seed) if self._fresh else begun_anew(self.network.module)
-        other = copy.copy(self)
-        other.network = self.network.around(module).to(self.device).eval()
-        other.name = f"{self.name}-untrained-s{seed}"
-        return other
-
-    def describe(self) -> dict[str, Any]:
-        """Return what stores keep of the organism: JSON-able."""
-        module = getattr(self.network, "module", self.network)
-        return {
-            "organism": self.name,
-            "family": "gymnasium",
-            "weights_sha256": weights_sha256(module),
-            "network": {"class": f"{type(module).__module__}.{type(module).__qualname__}"},
-            "world": {"environment": self._settings.name, "max_steps": self._settings.max_steps},
-        }
-
-    def __repr__(self) -> str:
-        n = sum(parameter.numel() for parameter in self.network.parameters())
-        return f"<{type(self).__name__} {self.name!r}: {n:,} parameters, {len(self.sites)} sites>"
+        raise InputError(
+            f"{self.name} cannot be saved as an organism: its environment and its module are code. "
+            "Save the module's weights, and make the organism again by the same call."
+        )
 
 
 def from_gymnasium(
@@ -183,7 +67,7 @@ def from_gymnasium(
         (beyond whose bounds the edge is taken); observations arrays or Dicts of arrays, kept in
         the dtype in which the environment shows them.
     name
-        Of the organism; that of the environment unless told.
+        Of the organism; those of environment and module unless told.
     max_steps
         After which an episode is truncated; what the environment says unless told.
     success
@@ -291,10 +175,57 @@ def _organism(
     concepts: Mapping[str, Concept] | Iterable[Concept],
     fresh: Callable[[int], torch.nn.Module] | None,
 ) -> GymnasiumOrganism:
-    named = concepts if isinstance(concepts, Mapping) else {c.name: c for c in concepts}
-    return GymnasiumOrganism(
-        network, settings, name=name or settings.name, concepts=named, fresh=fresh
+    named = dict(concepts) if isinstance(concepts, Mapping) else {c.name: c for c in concepts}
+    module = getattr(network, "module", network)
+    kind = type(module)
+    dims = tuple(dict.fromkeys(d for s in settings.observations.values() for d in s.dims))
+    options = {"environment": settings.name, "max_steps": settings.max_steps}
+    family = Family(
+        name="gymnasium",
+        summary="Agents of one's own in gymnasium worlds.",
+        tasks=lambda organism, split, n, seed: seeded_tasks(settings.name, split, n, seed),
+        world=lambda organism, tasks: _world(settings, tasks),
+        network=lambda record, seed: _before_training(network, fresh, seed),
+        observation_dims=dims,
+        state_sites=lambda organism: list(organism.sites),
+        concepts=lambda: named,
+        options=options,
+        outcome=settings.outcome,
+        place_dims=("y", "x") if {"y", "x"} <= set(dims) else (),
     )
+    card = Card(
+        name or f"{settings.name}-{kind.__name__}",
+        family.name,
+        f"A {kind.__name__} in {settings.name}.",
+        network={"class": f"{kind.__module__}.{kind.__qualname__}"},
+        world=options,
+    )
+    trained = [p for p in network.parameters() if p.requires_grad]
+    organism = GymnasiumOrganism(network, card, family)
+    for parameter in trained:  # the module is the user's, who may go on training it
+        parameter.requires_grad_(True)
+    return organism
+
+
+def _world(settings: WorldSettings, tasks: Any) -> GymnasiumWorld:
+    if not isinstance(tasks, SeededTasks):
+        raise InputError(
+            f"Tasks of a gymnasium world are its seeds (organism.tasks, or SeededTasks), not a "
+            f"{type(tasks).__name__}."
+        )
+    return GymnasiumWorld(settings, tasks)
+
+
+def _before_training(
+    network: Any, fresh: Callable[[int], torch.nn.Module] | None, seed: int
+) -> AgentNetwork:
+    if not isinstance(network, AgentNetwork):
+        raise InputError(
+            f"How a {type(network).__name__} begins is not known; only what interp.agent made."
+        )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return network.around(fresh(seed) if fresh else begun_anew(network.module))
 
 
 def begun_anew(module: torch.nn.Module) -> torch.nn.Module:

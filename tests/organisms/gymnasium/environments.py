@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import gymnasium
 import numpy as np
 from gymnasium import spaces
@@ -11,7 +13,9 @@ class Drawn(gymnasium.Env):
     """Shows draws from its observation space, ends after `lasts` steps, refuses what is no action."""
 
     def __init__(self, observation, action, lasts=4):
-        self.observation_space, self.action_space, self.lasts = observation, action, lasts
+        # Draws are from generators of its own.
+        self.observation_space, self.action_space = copy.deepcopy((observation, action))
+        self.lasts = lasts
         self.taken = []
 
     def reset(self, seed=None, options=None):

@@ -288,6 +288,6 @@ def test_a_key_of_success_that_is_missing_at_the_end_is_said():
 
 def test_an_environment_can_be_given_if_it_says_how_it_was_made():
     made = organism(gymnasium.make("CartPole-v1", max_episode_steps=7))
-    assert made.name == "CartPole-v1"
+    assert made.name == "CartPole-v1-Identity"
     rows = made.world(made.tasks("test", 2))
     assert rows.max_steps == 7
