@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from interp.attributes import plain_attributes
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -58,17 +59,8 @@ def write_netcdf(dataset: xr.Dataset, path: str | Path) -> None:
     netCDF has no booleans and no nested attributes: booleans are stored as bytes that xarray turns
     back, attributes that are neither text nor numbers as JSON.
     """
-    import numpy as np
-
-    def plain(value: Any) -> bool:
-        return isinstance(value, str | int | float | np.number | np.ndarray) and not isinstance(
-            value, bool
-        )
-
     tidy = dataset.copy()
     for item in [tidy, *tidy.variables.values()]:
-        for key, value in item.attrs.items():
-            if not plain(value):
-                item.attrs[key] = json.dumps(value)
+        item.attrs = plain_attributes(item.attrs)
     with replacing(path) as partial:
         tidy.to_netcdf(partial, engine="netcdf4")

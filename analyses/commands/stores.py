@@ -75,6 +75,7 @@ def summarise(path: str) -> dict[str, Any]:
         If there is no store, or its metadata are damaged.
     """
     from interp import open_store
+    from interp.attributes import attribute
 
     run = open_store(path, allow_incomplete=True)
     length, solved = run["length"].values, run["solved"].values
@@ -84,7 +85,7 @@ def summarise(path: str) -> dict[str, Any]:
     return {
         "path": path,
         "complete": bool(run.attrs.get("complete")),
-        **{name: run.attrs.get(name) for name in attributes},
+        **{name: attribute(run.attrs, name) for name in attributes},
         "thinking_steps": thinking,
         "dims": {str(dim): int(size) for dim, size in run.sizes.items()},
         "episodes_recorded": int(recorded.sum()),

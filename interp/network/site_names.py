@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from fnmatch import fnmatchcase
 from typing import Any, TypeAlias
 
+from interp.attributes import attribute
 from interp.errors import InputError, UnknownSiteError
 
 SiteNames: TypeAlias = str | Iterable[str] | Callable[[str], bool] | None
@@ -62,6 +62,5 @@ def was_left_out(given: object, attrs: Mapping[str, Any]) -> bool:
 
     Runs name all sites of their network in the attribute ``network_sites``.
     """
-    every = attrs.get("network_sites", ())
-    every = json.loads(every) if isinstance(every, str) else every
+    every = attribute(attrs, "network_sites", ())
     return any(fnmatchcase(str(site), str(given)) for site in every)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from interp.attributes import plain_attributes
 from interp.contract import (
     Organism,
     Spaces,
@@ -378,7 +379,7 @@ def run_episodes(
         "temperature": temperature,
         "interventions": [repr(item) for item in interventions],
     }
-    dataset = xr.Dataset(run, coords=coords, attrs=attrs)
+    dataset = xr.Dataset(run, coords=coords, attrs=plain_attributes(attrs))
     if "outcome" in dataset:
         dataset["outcome"].attrs |= outcome_attrs(organism)
     if "tick" in dataset.dims:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from interp.attributes import attribute
 from interp.contract import Organism, Tasks, spaces_of
 from interp.errors import InputError, UnfiredInterventionError
 from interp.interventions.applied import Intervention, applying, as_interventions
@@ -210,7 +211,7 @@ def record_replay(
         **organism.describe(),
         "weights_sha256": weights_sha256(organism.network),
         "kind": "replay",
-        "replay_of": {key: run.attrs.get(key) for key in (*wanted, "tasks_sha256", "sites")},
+        "replay_of": {key: attribute(run.attrs, key) for key in (*wanted, "tasks_sha256", "sites")},
     }
     thinking_steps = int(run.attrs["thinking_steps"])
     spec = _spec(player, tape, sites, dtype, thinking_steps, batch_size, identity)

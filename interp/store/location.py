@@ -57,8 +57,41 @@ class Location:
             except (ValueError, ImportError) as error:  # no such protocol, or no package for it
                 raise StoreError(f"{self.name} cannot be reached: {error}") from error
         if read_only and self.local.is_file():
-            return ZipStore(self.local, mode="r")
+            inside = _store_inside(self.local)
+            if not inside:
+                return ZipStore(self.local, mode="r")
+            from fsspec.implementations.asyn_wrapper import AsyncFileSystemWrapper
+            from fsspec.implementations.zip import ZipFileSystem
+
+            files = AsyncFileSystemWrapper(ZipFileSystem(str(self.local)), asynchronous=True)
+            return FsspecStore(files, read_only=True, path=inside)
         return LocalStore(self.local, read_only=read_only)
+
+
+def _store_inside(file: Path) -> str:
+    """Return the folder of a zip file that holds the store; "" if it lies at the top.
+
+    File managers and ``zip -r run.zip run.zarr`` pack the folder itself.
+
+    Raises
+    ------
+    StoreError
+        If there are several stores in it.
+    """
+    import zipfile
+
+    with zipfile.ZipFile(file) as packed:
+        roots = [name for name in packed.namelist() if name.rpartition("/")[2] == "zarr.json"]
+    folders = {root.removesuffix("zarr.json").rstrip("/") for root in roots}
+    # A store's arrays have metadata too: what lies inside another folder with metadata is no root.
+    tops = sorted(
+        folder
+        for folder in folders
+        if not any(folder.startswith(f"{other}/" if other else "") for other in folders - {folder})
+    )
+    if len(tops) > 1:
+        raise StoreError(f"{file} holds several stores: {', '.join(tops[:5])}. Unpack it first.")
+    return tops[0] if tops else ""
 
 
 def open_group(location: Location, options: dict[str, Any] | None = None) -> zarr.Group:

@@ -15,6 +15,7 @@ import xarray as xr
 from xarray.backends import BackendArray, BackendEntrypoint
 from xarray.core import indexing
 
+from interp.attributes import attribute, plain_attributes
 from interp.errors import StoreCorruptError, StoreError, StoreIncompleteError
 from interp.runs.variables import Variable
 from interp.store.layout import SCHEMA, StoreSpec
@@ -100,8 +101,8 @@ class StoreBackend(BackendEntrypoint):
         """Return the Dataset of an opened group."""
         group, location = filename_or_obj.group, filename_or_obj.location
         arrays = dict(_members(group, location))
-        attrs = dict(group.attrs)
-        missing = [name for name in attrs.get("variables", {}) if name not in arrays]
+        attrs: dict[str, Any] = dict(group.attrs)
+        missing = [name for name in attribute(attrs, "variables", {}) if name not in arrays]
         if missing:
             raise StoreCorruptError(
                 f"{location.name}: the metadata of {', '.join(missing)} are gone.",
@@ -109,11 +110,11 @@ class StoreBackend(BackendEntrypoint):
             )
         dropped = {drop_variables} if isinstance(drop_variables, str) else set(drop_variables or ())
         # In the order they were declared in: a folder lists its arrays in any order.
-        names = dict.fromkeys([*attrs.get("variables", {}), *sorted(arrays)])
+        names = dict.fromkeys([*attribute(attrs, "variables", {}), *sorted(arrays)])
         variables = {
             name: _lazy(arrays[name], name, location) for name in names if name not in dropped
         }
-        return xr.Dataset(variables, attrs=attrs)
+        return xr.Dataset(variables, attrs=plain_attributes(attrs))
 
 
 def _members(group: zarr.Group, location: Location) -> Iterator[tuple[str, zarr.Array]]:
@@ -127,14 +128,16 @@ def _members(group: zarr.Group, location: Location) -> Iterator[tuple[str, zarr.
 
 def _lazy(array: zarr.Array, name: str, location: Location) -> xr.Variable:
     metadata: Any = array.metadata
-    dims = metadata.dimension_names
+    dims = metadata.dimension_names or ()  # a scalar coordinate has none
     encoding = {
         "chunks": array.chunks,
         "shards": array.shards,
         "preferred_chunks": dict(zip(dims, array.chunks, strict=True)),
     }
+    if array.dtype == np.float16:
+        encoding["dtype"] = np.dtype(np.float32)  # for `to_netcdf`: the format has no half precision
     data = indexing.LazilyIndexedArray(StoreArray(array, name, location))
-    return xr.Variable(dims, data, dict(array.attrs), encoding)
+    return xr.Variable(dims, data, plain_attributes(array.attrs), encoding)
 
 
 class StoreArray(BackendArray):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from interp.attributes import attribute
 from interp.errors import StoreCorruptError
 from interp.store.location import Location, StorePath, open_group
 from interp.store.read import damaged_chunks, file_name, file_shape
@@ -35,6 +36,9 @@ class VerifyReport:
         Files of data that were read.
     n_bytes : int
         Bytes of values that were read, decoded.
+    n_left_out : int
+        In a copy that xarray or zarr made: files that are not there, which is how these leave out what is all
+        fill value. They cannot be told from files that were lost.
     damaged : list of str
         Chunks whose bytes are not the ones written: file, and the chunk inside it.
     missing : list of str
@@ -49,6 +53,7 @@ class VerifyReport:
     n_recorded: int = 0
     n_files: int = 0
     n_bytes: int = 0
+    n_left_out: int = 0
     damaged: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     not_finite: list[str] = field(default_factory=list)
@@ -65,6 +70,10 @@ class VerifyReport:
             f"{self.n_recorded} of {self.n_episodes} episodes; "
             f"{self.n_files} files, {self.n_bytes / 1e6:.1f} MB of values read",
         ]
+        if self.n_left_out:
+            lines.append(
+                f"  a copy: {self.n_left_out} files left out, as is done with what is all fill value"
+            )
         for title in ("damaged", "missing", "not_finite"):
             found = getattr(self, title)
             lines += [f"  {title.replace('_', ' ')}: {name}" for name in found]
@@ -121,7 +130,7 @@ def _arrays(group: zarr.Group, report: VerifyReport) -> dict[str, zarr.Array]:
 
     attrs: dict[str, Any] = dict(group.attrs)
     of_episodes = attrs.get("episode_variables", ["solved"])
-    expected = [*attrs.get("variables", {}), "length", *of_episodes, "level_id", "level", "step"]
+    expected = [*attribute(attrs, "variables", {}), "length", *of_episodes, "level_id", "level", "step"]
     try:
         arrays = dict(group.arrays())
     except (ValueError, KeyError, TypeError) as error:
@@ -174,14 +183,16 @@ def _check_file(
         for f, s, n in zip(file, file_shape(array), array.shape, strict=True)
     )
     metadata: Any = array.metadata
-    dims = metadata.dimension_names
+    dims = metadata.dimension_names or ()
     if report.complete and name in RESULTS:
         expected = np.ones(1, bool)
     else:
         expected = _expected(dims, name, region, length, valid)
     path = file_name(array, name, file)
     if not sync(group.store.exists(path)):
-        if expected.any():
+        if expected.any() and _may_be_fill_value(array):
+            report.n_left_out += 1
+        elif expected.any():
             report.missing.append(path)
         return
     report.n_files += 1
@@ -196,6 +207,18 @@ def _check_file(
         finite = np.isfinite(values).reshape(*values.shape[:2], -1).all(axis=2)
         if (expected & ~finite).any():
             report.not_finite.append(path)
+
+
+def _may_be_fill_value(array: zarr.Array) -> bool:
+    """Whether a file of an array may be missing because all of it is the fill value.
+
+    A recording writes every file that it recorded something in. A copy made by xarray or zarr leaves out
+    those that hold nothing but the fill value, which can be data unless it is NaN. The names of its files
+    tell a copy: a recording separates their numbers by dots.
+    """
+    metadata: Any = array.metadata
+    is_nan = bool(array.fill_value != array.fill_value)
+    return metadata.chunk_key_encoding.separator != "." and not is_nan
 
 
 def _expected(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import xarray as xr
 
 from interp.errors import InputError
@@ -38,14 +39,33 @@ def takes_any_board(organism: Any) -> bool:
     return getattr(organism.network.config, "head_pool", "flatten") != "flatten"
 
 
-def check_board(organism: Any, shape: tuple[int, ...], things: str) -> None:
-    """Raise InputError unless the network takes a board of this shape."""
+def check_board(organism: Any, shape: tuple[int, ...], tasks: Any) -> None:
+    """Raise InputError unless the network takes boards of the shape that tasks are laid out on.
+
+    Parameters
+    ----------
+    shape
+        Rows and columns of the array that holds the boards.
+    tasks
+        With ``ids`` and ``shapes``, the boards' own rows and columns.
+    """
     board = board_of(organism)
-    if not takes_any_board(organism) and tuple(shape) != board:
+    if takes_any_board(organism) or tuple(shape) == board:
+        return
+    takes = f"{organism.name} takes boards of {board[0]}×{board[1]} (rows × columns) only"
+    larger = np.flatnonzero((np.asarray(tasks.shapes) > np.array(board)).any(axis=1))
+    if len(larger):
+        rows, columns = tasks.shapes[larger[0]]
         raise InputError(
-            f"The {things}' board is {shape[0]}×{shape[1]} and {organism.name} takes "
-            f"{board[0]}×{board[1]} (rows × columns) only."
+            f"{tasks.ids[larger[0]]!r} is {rows}×{columns} and {takes}"
+            + (f"; so are {len(larger) - 1} others of {len(tasks)}." if len(larger) > 1 else ".")
+            + " Choose the others by tasks.shapes."
         )
+    rows, columns = np.max(tasks.shapes, axis=0)
+    raise InputError(
+        f"The boards are of up to {rows}×{columns} and {takes}. Put walls around them: organism, tasks = "
+        "organism[organisms.Accommodation].accommodate(tasks)."
+    )
 
 
 class Convolutions(Kernels):

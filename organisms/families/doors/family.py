@@ -94,7 +94,7 @@ def world(organism: Organism, tasks: Mazes, **options: Any) -> MazeWorld:
         raise InputError(
             f"The mazes are of the game {mazes.game!r}, and {organism.name} plays {game!r}."
         )
-    check_board(organism, mazes.walls.shape[1:], "mazes")
+    check_board(organism, mazes.walls.shape[1:], mazes)
     own = {
         "objective": organism.options["objective"],
         "observation": organism.network.config.observation,

@@ -64,7 +64,7 @@ def world(organism: Organism, tasks: Levels, **options: Any) -> SokobanWorld:
         If the network cannot take boards of this size.
     """
     levels = tasks if isinstance(tasks, Levels) else find_levels(tasks)
-    check_board(organism, levels.tiles.shape[1:], "levels")
+    check_board(organism, levels.tiles.shape[1:], levels)
     config, noop = organism.network.config, organism.options["noop"]
     own = {
         "observation": config.observation,

@@ -2,7 +2,8 @@
 
 Characters: ``#`` wall, ``@`` player, ``+`` player on a target, ``$`` box, ``*`` box on a target,
 ``.`` target; space, ``-`` and ``_`` floor. A number before a character repeats it and ``|`` ends a
-row (run-length XSB). ``;`` starts a comment; other lines between boards are titles.
+row (run-length XSB). ``;`` starts a comment; other lines between boards are titles. A line without a wall that is floor
+or rule all along (``---``, ``____``, ``====``) parts two boards, as an empty one does.
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ _ROW = re.compile(r"[-_ ]*(?:\d+[-_ ])*(?:\d+)?#")
 _RUN = re.compile(r"(\d+)(\D|$)")
 _TITLE = re.compile(r"title\s*:\s*(.*)", re.IGNORECASE)
 _NOTE = re.compile(r"\w[\w ]{,20}:.*")
+_RULE = re.compile(r"\s*([-_=~─━—–]\s*)+")  # every row of a closed board has a wall
+_LINE_END = re.compile(r"\r\n|\r|\n")
 _NUMBER = re.compile(r"\s*(\d+)\s*")
 
 
@@ -49,7 +52,7 @@ class Block(NamedTuple):
 
 def _is_row(line: str) -> bool:
     stripped = line.strip()
-    if not stripped or stripped[0] == ";":
+    if not stripped or stripped[0] == ";" or _RULE.fullmatch(stripped):
         return False
     if _ROW.match(line) or _BOARD.issuperset(stripped):
         return True
@@ -72,12 +75,11 @@ def blocks(text: str, source: str | None = None) -> Iterator[Block]:
     """Yield the boards of a text, as rows of characters."""
     rows: list[str] = []
     title, number, start = "", None, 0
-    lines = text.removeprefix("\ufeff").split("\n")
+    lines = _LINE_END.split(text.removeprefix("\ufeff"))
     lines.append("")
     after: list[str] = []  # a title may also follow its board
     pending: Block | None = None
-    for index, raw in enumerate(lines, start=1):
-        line = raw.rstrip("\r")
+    for index, line in enumerate(lines, start=1):
         if _is_row(line):
             if not rows:
                 if pending is not None:
@@ -93,7 +95,7 @@ def blocks(text: str, source: str | None = None) -> Iterator[Block]:
             pending, rows = Block(rows, start, title, number), []
             title, number = "", None
         content = line.strip()
-        if not content:
+        if not content or _RULE.fullmatch(content.lstrip(";")):
             continue
         titled = _TITLE.fullmatch(content)
         if titled and pending is not None and not pending.title:
