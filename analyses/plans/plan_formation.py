@@ -239,7 +239,7 @@ def _formation_of(
     before = labels.sel(step=slice(None, 0))
     in_train = np.isin(run.level_id.values, probes.train_group.values)
     refitted: dict[int, xr.Dataset] = {}
-    if _enough(labels.sel(step=0).values[in_train], concept):
+    if all(_enough(before.sel(step=step).values[in_train], concept) for step in _thinking(run)):
         refitted = {
             step: fit_probes(
                 early["trained"],

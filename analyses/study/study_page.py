@@ -38,6 +38,8 @@ METHODS = (
     "while it acts; the levels it is steered on have a short and a long way.",
 )
 
+UNANSWERED = "could not be answered"
+
 Verdicts = dict[str, dict[str, Any]]
 
 
@@ -65,10 +67,17 @@ def verdicts(results: dict[str, xr.Dataset], unanswered: dict[str, str]) -> Verd
     for name, reason in unanswered.items():
         question = QUESTIONS[name.partition("-")[0]]
         text = f"{question} Could not be answered for this data ({name}): {reason}"
-        out[name] = {"found": None, "answer": "could not be answered", "text": text}
+        out[name] = {"found": None, "answer": UNANSWERED, "text": text}
     for verdict in out.values():
         verdict.setdefault("answer", "found" if verdict["found"] else "not found")
     return out
+
+
+def _without_scores(name: str, words: str) -> dict[str, Any]:
+    """Say that a concept has no score: where it would be read, it has no labels or one class alone."""
+    reason = f"there are too few labels of {words}, or too few classes of them, to score a probe."
+    text = f"{QUESTIONS[name]} Could not be answered for this data ({name}): {reason}"
+    return {"found": None, "answer": UNANSWERED, "text": text}
 
 
 def _thinking_verdict(thinking: xr.Dataset) -> Verdicts:
@@ -100,7 +109,11 @@ def _probe_verdicts(probes: xr.Dataset) -> Verdicts:
         cell = max(
             (c for c in cells if c["concept"] == concept),
             key=lambda c: (c["p (Holm)"] < ALPHA, c["margin"]),
+            default=None,
         )
+        if cell is None:
+            out[f"plan_probes: {words}"] = _without_scores("plan_probes", words)
+            continue
         found = bool(probes.found.sel(concept=concept))
         text = (
             f"The {words} {'can be read' if found else 'is not shown to be readable'} beyond every "
@@ -118,7 +131,11 @@ def _formation_verdicts(formation: xr.Dataset) -> Verdicts:
     for concept in formation.concept.values:
         words = str(concept).replace("_", " ")
         at = formation.sel(concept=concept)
-        top = at.isel(best_cell(at.excess, at.p_holm))
+        cell = best_cell(at.excess, at.p_holm)
+        if cell is None:
+            out[f"plan_formation: {words}"] = _without_scores("plan_formation", words)
+            continue
+        top = at.isel(cell)
         score = words_of(str(main_scores(formation).sel(concept=concept).item()))
         found = bool(at.found)
         fixed, refitted = (

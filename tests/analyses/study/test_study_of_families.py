@@ -1,0 +1,86 @@
+"""A study of an agent of every family, and of one that another package would bring."""
+
+import json
+
+import pytest
+import xarray as xr
+
+from analyses.question import is_unasked
+from analyses.study.study import study
+from interp.concepts import Concept
+from interp.errors import UnknownNameError
+from organisms.card import Card
+from organisms.families.bandits.world import ARMS, FEATURES, REGRET, BanditWorld, draw_bandits
+from organisms.family import Family
+from organisms.networks.build import build_network, network_record
+from organisms.networks.lstm import LSTM, LSTMConfig
+from organisms.organism import Organism
+from organisms.registry import find_family
+from tests.organisms.tiny_mazes import tiny_maze_organism
+
+SMALL = {"n_levels": 40, "thinking_steps": 1, "progress": False}
+ANSWERS = {"found", "not found", "cannot be asked", "could not be answered"}
+
+FOREIGN = Family(
+    name="slot_machines",
+    summary="Bandits, as somebody else's package would bring them.",
+    tasks=lambda organism, split="test", n=None, seed=0: draw_bandits(split, n, seed),
+    world=lambda organism, tasks: BanditWorld(tasks),
+    network=build_network,
+    observation_dims=("feature",),
+    state_sites=lambda organism: list(organism.network.state_sites),
+    concepts=lambda: {
+        "paid_next": Concept(
+            "paid_next", lambda run: (run.reward > 0).astype(int), ("no", "yes"), about="plan"
+        )
+    },
+    outcome=REGRET,
+    deliberation=None,
+)
+
+
+def bandit(family):
+    network = LSTM(LSTMConfig(n_features=len(FEATURES), n_actions=len(ARMS), hidden=8), 0)
+    card = Card("learner", family.name, "Never trained.", network=network_record(network))
+    return Organism(network, card, family)
+
+
+def told(path):
+    record = json.loads((path.parent / "study.json").read_text())["verdicts"]
+    assert all(verdict["answer"] in ANSWERS for verdict in record.values())
+    assert all((v["found"] is None) == (v["answer"][:3] in ("can", "cou")) for v in record.values())
+    for name in ("thinking_time", "plan_probes", "plan_formation", "plan_steering"):
+        assert any(key.startswith(name) for key in record), (name, list(record))
+    assert "box" not in json.dumps(record).lower()
+    return record
+
+
+def test_a_bandit_has_no_plans_and_is_told_so(tmp_path):
+    path = study(bandit(find_family("bandits")), tmp_path, **SMALL)
+    record = told(path)
+    assert record["plan_probes"]["answer"] == "cannot be asked"
+    assert "better_arm" in record["plan_probes"]["text"]
+    assert "regret" in record["thinking_time"]["text"]
+    assert "verdict unanswered" in path.read_text()
+    assert is_unasked(xr.load_dataset(tmp_path / "plan_probes.nc"))
+
+
+def test_concepts_that_are_given_are_looked_for(tmp_path):
+    path = study(bandit(find_family("bandits")), tmp_path, concepts=["better_arm"], **SMALL)
+    record = told(path)
+    assert "plan_probes: better arm" in record and "plan_formation: better arm" in record
+    assert "--concepts better_arm" in path.read_text()
+    with pytest.raises(UnknownNameError, match="better_arm"):
+        study(bandit(find_family("bandits")), tmp_path, concepts="better_arms", **SMALL)
+
+
+def test_a_family_of_another_package_is_studied(tmp_path):
+    record = told(study(bandit(FOREIGN), tmp_path, **SMALL))
+    assert any(name.startswith("plan_probes: paid next") for name in record)
+    assert record["plan_steering"]["answer"] == "cannot be asked"
+
+
+def test_a_maze_agent_is_studied_without_a_word_of_boxes(tmp_path):
+    record = told(study(tiny_maze_organism(), tmp_path, **SMALL))
+    assert any(name.startswith("plan_probes") for name in record)
+    assert record["plan_steering"]["answer"] == "cannot be asked"
