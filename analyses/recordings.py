@@ -210,7 +210,7 @@ def recorded(
             if tasks is None:
                 raise InputError("An organism needs tasks to act on; a store has its own.")
             organism = source
-            chosen = getattr(organism, "state_sites", None) if sites is None else sites
+            chosen = getattr(organism, "state_sites", "*") if sites is None else sites
             path = where / "run.zarr"
             record(
                 organism,
