@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import xarray as xr
 
-from interp.contract import Discrete, deliberation_of, outcome_of, place_dims_of
+from interp.contract import Discrete, Spaces, deliberation_of, outcome_of, place_dims_of
 from interp.errors import MesascopeError
 
 
@@ -154,8 +154,9 @@ class Chooses:
         if asked.is_run:
             chooses = "logits" in asked.thing and asked.thing["action"].dtype.kind in "iu"
         else:
-            spaces = getattr(asked.thing, "spaces", None)
-            chooses = spaces is None or isinstance(spaces.action, Discrete)
+            said = getattr(asked.thing, "spaces", None)
+            spaces = said() if callable(said) else said
+            chooses = not isinstance(spaces, Spaces) or isinstance(spaces.action, Discrete)
         return None if chooses else "its network does not choose among actions (it has no logits)"
 
 

@@ -20,7 +20,7 @@ from analyses.question import (
     sentence,
 )
 from interp.concepts import Concept
-from interp.contract import Discrete, Outcome
+from interp.contract import ArraySpace, Discrete, Outcome, Spaces
 from interp.errors import MesascopeError
 from organisms.capabilities.steering import Steering
 
@@ -34,11 +34,7 @@ class Drifter:
     sites: dict = {}
     concepts: dict = {}
     outcome = Outcome("drift", "m", "lower", can_succeed=False)
-
-    class Spaces:
-        action = "none"
-
-    spaces = Spaces
+    spaces = Spaces(ArraySpace(("feature",), (2,)), ArraySpace(("force",), (1,)))
 
 
 DRIFTER = Drifter()
@@ -226,10 +222,7 @@ def test_what_chooses_nothing_is_told_from_what_chooses():
     from analyses.needs import Chooses
 
     class Choosing(Drifter):
-        class Spaces:
-            action = Discrete(2)
-
-        spaces = Spaces
+        spaces = Spaces(ArraySpace(("feature",), (2,)), Discrete(2))
 
     assert Chooses().missing(Asked.of(Choosing())) is None
     assert "logits" in Chooses().missing(Asked.of(DRIFTER))
