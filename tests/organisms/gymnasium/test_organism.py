@@ -140,6 +140,11 @@ def test_a_replay_of_a_run_gives_its_activations(name):
     np.testing.assert_allclose(again.h.values, expected.values, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("name", WORLDS)
+def test_every_promise_of_the_contract_is_kept(name):
+    assert organisms.check(WORLDS[name]()) == []
+
+
 def test_an_organism_that_nobody_told_of_success_has_a_return():
     organism = WORLDS["pendulum"]()
     run = organism.run(organism.tasks("test", 3))

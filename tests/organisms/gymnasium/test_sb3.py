@@ -33,9 +33,9 @@ def model_of(name, policy, make, **options):
 def actions_of(organism, output):
     named = {"logits": output.logits} if hasattr(output, "logits") else output.named
     if "mean" in named:
-        space = organism.spaces.action
+        space = organism.spaces().action
         return np.clip(to_numpy(named["mean"][0]), space.low, space.high)
-    sizes = getattr(organism.spaces.action, "sizes", None)
+    sizes = getattr(organism.spaces().action, "sizes", None)
     if sizes is None:
         return to_numpy(named["logits"][0].argmax(-1))
     return np.stack([to_numpy(part.argmax(-1)) for part in named["logits"][0].split(sizes, -1)], -1)

@@ -101,7 +101,7 @@ def test_a_vector_environment_is_made_of_the_size_that_is_needed():
 
 def test_spaces_are_said_in_the_words_of_the_contract():
     def spaces_of(observation, action=BOX):
-        return organism(lambda: Drawn(observation, action), max_steps=5).spaces
+        return organism(lambda: Drawn(observation, action), max_steps=5).spaces()
 
     shown = spaces_of(
         spaces.Box(np.float32([-1, -np.inf]), np.float32([1, np.inf]), dtype=np.float32)
@@ -254,7 +254,7 @@ def test_an_environment_that_shows_another_dtype_than_it_declares_is_kept_as_it_
             return super().show().astype(np.float64) / 3
 
     made = organism(lambda: Double(BOX, CHOICE), max_steps=5)
-    assert made.spaces.observation.dtype == "float64"
+    assert made.spaces().observation.dtype == "float64"
 
 
 def refused(words, make_env, error=InputError, **options):
