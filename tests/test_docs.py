@@ -27,6 +27,8 @@ PAGES = (
     "command-line",
     "planners",
 )
+EXTRAS = {"own-model": ("stable_baselines3", "sb3_contrib", "foundation_policy", "transformers")}
+"""Page → packages of the extra ``agents`` that it uses."""
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -39,6 +41,8 @@ def blocks(page: str) -> list[tuple[str, str, int]]:
 @pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES)
 def test_code_blocks_run(page, tmp_path, monkeypatch):
+    for package in EXTRAS.get(page, ()):
+        pytest.importorskip(package, reason=f"needs {package}: install mesascope[agents]")
     found = blocks(page)
     shipped = {path.parent.name for path in ROOT.glob("data/organisms/*/card.json")}
     named = {name for _, code, _ in found for name in re.findall(r"sokoban-drc-small-v\d", code)}
