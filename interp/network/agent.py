@@ -153,14 +153,15 @@ class AgentNetwork(WrappedNetwork):
         return _stacked(outputs, state)
 
     def _as_tensors(self, observations: Any) -> tuple[dict[str, torch.Tensor], int, int]:
-        arrays = observations if _named(observations) else {"": observations}
+        arrays: dict[str, Any] = dict(observations) if _named(observations) else {"": observations}
         shown = {name: torch.as_tensor(x, device=self.device) for name, x in arrays.items()}
         if not shown or any(x.ndim < 2 for x in shown.values()):
             raise InputError("An agent takes observations (step, batch, …).")
         sizes = {tuple(x.shape[:2]) for x in shown.values()}
         if len(sizes) > 1:
             raise InputError(f"The observations differ in their (step, batch): {sorted(sizes)}.")
-        return shown, *sizes.pop()
+        [(n_steps, batch_size)] = sizes
+        return shown, n_steps, batch_size
 
     def _one_step(self, observation: Any, state: Any, batch_size: int) -> tuple[Outputs, Any]:
         returned = self._step(self.module, observation, self._state.to_policy(state))
@@ -310,8 +311,9 @@ def _named_tensors(output: Any) -> dict[str, Any]:
         output = output[:2]
     if isinstance(output, tuple | list) and len(output) in (1, 2):
         return dict(zip(("logits", "value"), output, strict=False))
-    if hasattr(output, "logits"):
-        return {"logits": output.logits}
+    logits = getattr(output, "logits", None)
+    if logits is not None:
+        return {"logits": logits}
     raise InputError(
         f"The outputs of a step are logits, (logits, value), a mapping of tensors by name or "
         f"interp.contract.Outputs, not a {_kind(output)}."

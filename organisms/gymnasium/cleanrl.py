@@ -64,13 +64,7 @@ def from_cleanrl(
         step = _actor_step
     else:
         step = _values_step
-    begin = None
-    if isinstance(lstm, torch.nn.LSTM):
-
-        def begin(n: int) -> tuple[torch.Tensor, torch.Tensor]:
-            empty = torch.zeros(lstm.num_layers, n, lstm.hidden_size)
-            return empty, empty
-
+    begin = _Empty(lstm) if isinstance(lstm, torch.nn.LSTM) else None
     return organism_around(
         module,
         make_env,
@@ -81,6 +75,17 @@ def from_cleanrl(
         memories={"": "lstm"} if begin else {},
         **options,
     )
+
+
+class _Empty:
+    """The state in which an LSTM begins, of as many rows as there are."""
+
+    def __init__(self, lstm: torch.nn.LSTM):
+        self._layers, self._hidden = lstm.num_layers, lstm.hidden_size
+
+    def __call__(self, n: int) -> tuple[torch.Tensor, torch.Tensor]:
+        empty = torch.zeros(self._layers, n, self._hidden)
+        return empty, empty
 
 
 def _agent_step(module: Any, observation: torch.Tensor, state: Any) -> tuple[Any, Any]:

@@ -175,7 +175,8 @@ def _organism(
     concepts: Mapping[str, Concept] | Iterable[Concept],
     fresh: Callable[[int], torch.nn.Module] | None,
 ) -> GymnasiumOrganism:
-    named = dict(concepts) if isinstance(concepts, Mapping) else {c.name: c for c in concepts}
+    listed: Any = concepts
+    named = dict(listed) if isinstance(listed, Mapping) else {c.name: c for c in listed}
     module = getattr(network, "module", network)
     kind = type(module)
     dims = tuple(dict.fromkeys(d for s in settings.observations.values() for d in s.dims))

@@ -99,7 +99,7 @@ class VectorRows:
             # Seats that no task needs are filled with the last one's seed, and never looked at.
             seeds = (left + left[-1:] * n)[:n]
             try:
-                observations, infos = environment.reset(seed=seeds)
+                observations, infos = environment.reset(seed=seeds)  # type: ignore[arg-type]
             except (gymnasium.error.Error, TypeError, ValueError) as error:
                 raise InputError(
                     f"{type(environment.unwrapped).__name__} cannot begin each of its rows from a "

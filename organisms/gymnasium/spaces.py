@@ -64,8 +64,8 @@ def observation_space(
     for name, array in example.items():
         # Dims that would be of two sizes are named after what they are dims of.
         own = (dim if len(sizes[dim]) == 1 else f"{name}.{dim}" for dim in named[name])
-        space = ArraySpace(tuple(own), array.shape, array.dtype.name, *_bounds(declared[name]))
-        found[name] = space
+        bounds = _bounds(declared[name])
+        found[name] = ArraySpace(tuple(own), array.shape, array.dtype.name, *bounds)
     return found[""] if set(found) == {""} else found
 
 
@@ -111,7 +111,7 @@ def is_none(action: np.ndarray, space: gymnasium.Space) -> np.ndarray:
     """Return which rows of a batch of actions are none: −1 or NaN. (batch,) bool."""
     flat = np.asarray(action).reshape(len(action), -1)
     none = np.isnan(flat) if isinstance(space, spaces.Box) else flat == -1
-    return none.any(axis=1)
+    return np.asarray(none.any(axis=1))
 
 
 def as_taken(action: np.ndarray, space: gymnasium.Space) -> Any:

@@ -86,7 +86,9 @@ def world_settings(
         keys = list(keys) if isinstance(keys, Iterable) else [None]
         if not all(isinstance(key, str) for key in keys):
             raise InputError("record_info are keys of info, or a function of (env, info).")
-        record_info = tuple(keys)
+        told: Any = tuple(keys)
+    else:
+        told = record_info
     environment = maker.one()
     try:
         vector = isinstance(environment, VectorEnv)
@@ -108,7 +110,7 @@ def world_settings(
         limit,
         RETURN if success is None else Outcome(),
         success,
-        record_info,
+        told,
     )
     return _with_facts(settings)
 
