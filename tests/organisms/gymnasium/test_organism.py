@@ -252,3 +252,13 @@ def test_what_is_no_agent_is_refused_in_words():
         organism.run(organism.tasks("test", 1))
     with pytest.raises(InputError, match="its seeds"):
         organism.world([1, 2])
+
+
+def test_questions_know_whether_they_can_be_asked_of_it():
+    import analyses
+
+    boxes = {each.name: each for each in analyses.ask(WORLDS["pendulum"]())}
+    choices = {each.name: each for each in analyses.ask(WORLDS["positions"]())}
+    assert "no logits" in boxes["causal_intervention_score"].reason
+    assert "no logits" not in choices["causal_intervention_score"].reason
+    assert boxes["thinking_time"].applies and choices["thinking_time"].applies
