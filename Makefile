@@ -24,6 +24,12 @@ help: ## Show this list
 
 demo: $(STAMP) ## Study the shipped organism and write results/demo/report.html
 	$(BIN)/mesascope study sokoban-drc-small-v2 --out $(OUT)
+	@echo
+	@echo 'Next: open $(OUT)/report.html in a browser, or go on from here:'
+	@echo '    source $(BIN)/activate'
+	@echo '    mesascope organisms                          # who else there is'
+	@echo '    mesascope evaluate sokoban-drc-small-v2      # how often it solves new levels'
+	@echo '    mesascope study sokoban-resnet-small-v1 --out results/resnet'
 
 test: $(STAMP) ## Run the tests
 	$(BIN)/python -m pytest $(ARGS)

@@ -7,8 +7,11 @@ interrupted. Anything else ends in a traceback and 70.
 
 from __future__ import annotations
 
+import codecs
+import io
 import os
 import sys
+import unicodedata
 from collections.abc import Sequence
 from importlib import metadata
 from typing import TYPE_CHECKING
@@ -20,6 +23,11 @@ DESCRIPTION = (
     "Open up trained models that may be planning: record them, probe them, test the causes. "
     "`mesascope --version` prints the version; `mesascope COMMAND --help` explains a command."
 )
+_SPELLINGS = '×=x −=- –=- —=- •=* ·=. ≥=>= ≤=<= ≈=~ ≠=!= →=-> ←=<- …=... “=" ”=" „=" ‘=\' ’=\' ' + (
+    "λ=lambda α=alpha ρ=rho κ=kappa Δ=Delta σ=sigma │=| ║=| ─=- ━=- ═=- █=#"
+)
+ASCII = {entry[0]: entry[2:] for entry in _SPELLINGS.split()} | dict.fromkeys("╭╮╰╯┌┐└┘├┤┬┴┼", "+")
+"""How a character is spelt where the terminal's encoding lacks it."""
 USAGE, INTERNAL, INTERRUPTED = 2, 70, 130
 
 
@@ -40,6 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     # Torch's threads otherwise spin for long while they wait for each other: on a machine that does
     # anything else, a small network then runs many times slower. To be set before torch is imported.
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+    _print_what_the_terminal_lacks()
     arguments = list(sys.argv[1:] if argv is None else argv)
     if arguments[:1] in (["--version"], ["-V"]):
         print(f"mesascope {_version()}")
@@ -49,6 +58,28 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SystemExit as stop:  # tyro has printed the help, or what was wrong
         return stop.code if isinstance(stop.code, int) else USAGE
     return _run(command)
+
+
+def _print_what_the_terminal_lacks() -> None:
+    """Let characters that the terminal's encoding lacks (×, λ, •) be spelt, not end the program."""
+    codecs.register_error("spelt", _spelt)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="spelt")
+
+
+def _spelt(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    lacking = error.object[error.start : error.end]
+    return "".join(map(_spelling, lacking)), error.end
+
+
+def _spelling(character: str) -> str:
+    known = ASCII.get(character)
+    if known is None:  # é is e
+        known = unicodedata.normalize("NFKD", character).encode("ascii", "ignore").decode()
+    return known or "?"
 
 
 def parse(arguments: Sequence[str]) -> Command:

@@ -8,9 +8,14 @@ sources differ in marker and dash as well, so that figures survive a grey printe
 
 from __future__ import annotations
 
+import importlib.util
+import io
+import os
+import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -80,6 +85,7 @@ def figure_style(context: Literal["paper", "notebook", "talk"] = "paper") -> Ite
     >>> matplotlib.rcParams["font.size"] == before
     True
     """
+    _forget_backend_that_is_missing()
     import matplotlib
     from matplotlib.rcsetup import cycler
 
@@ -125,6 +131,19 @@ def figure_style(context: Literal["paper", "notebook", "talk"] = "paper") -> Ite
 use_style = figure_style
 
 
+def _forget_backend_that_is_missing() -> None:
+    """Drop an MPLBACKEND whose module is not here: matplotlib could not even be imported.
+
+    Programs that a notebook starts inherit the notebook's, which is of another environment.
+    """
+    if "matplotlib" in sys.modules:
+        return
+    backend = os.environ.get("MPLBACKEND", "")
+    module = backend.removeprefix("module://")
+    if module != backend and importlib.util.find_spec(module.partition(".")[0]) is None:
+        del os.environ["MPLBACKEND"]
+
+
 def subplots(
     nrows: int = 1,
     ncols: int = 1,
@@ -149,6 +168,7 @@ def subplots(
     tuple
         The figure, and what `Figure.subplots` gives.
     """
+    _forget_backend_that_is_missing()
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -160,7 +180,16 @@ def subplots(
         height = 0.75 * width / ncols * nrows
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
+    # What notebooks ask for. One that knows Figures itself (%matplotlib inline) does not ask, and pyplot,
+    # which shows what it has made at a cell's end, knows nothing of this figure: it appears once.
+    figure._repr_png_ = partial(_png, figure)  # type: ignore[attr-defined]
     return figure, figure.subplots(nrows, ncols, **options)
+
+
+def _png(figure: Figure) -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=figure.dpi, metadata=_NO_METADATA["png"])
+    return buffer.getvalue()
 
 
 def colours(

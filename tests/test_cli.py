@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from importlib import import_module
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+import interp
 import organisms
 from analyses.cli import main
 from analyses.commands.base import in_bytes, table
@@ -324,3 +326,24 @@ def test_a_card_that_is_not_there_is_missed_before_the_run(levels, monkeypatch, 
     monkeypatch.setattr(organisms, "load", lambda name, device: None)
     assert main(["evaluate", "far-drc33-bkynosqi", "--split", levels, "--card"]) == 2
     assert "no card" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "koi8-r", "shift_jis"])
+def test_what_a_terminal_lacks_is_spelt(encoding):
+    environment = {**os.environ, "PYTHONUTF8": "0", "PYTHONIOENCODING": encoding}
+    command = [sys.executable, "-m", "analyses.cli"]
+    for arguments in (["record", "--help"], ["organisms", "show", "no-sùch-λ"]):
+        done = subprocess.run([*command, *arguments], env=environment, capture_output=True)
+        assert done.returncode == (0 if "--help" in arguments else 2), done.stderr
+    assert "There is no organism named" in done.stderr.decode(encoding)
+    if encoding == "ascii":
+        assert "no-such-lambda" in done.stderr.decode("ascii")
+
+
+def test_a_generator_is_asked_for_enough(folder, monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr("analyses.commands.runs.ENOUGH", 3)
+    assert main(["evaluate", folder, "--no-progress"]) == 0
+    out, err = capsys.readouterr()
+    assert "n = 3" in out and "--n says how many" in err
+    assert main(["record", folder, str(tmp_path / "run.zarr"), "--no-progress"]) == 0
+    assert interp.open_store(tmp_path / "run.zarr").sizes["episode"] == 3

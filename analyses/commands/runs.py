@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -12,7 +14,20 @@ from analyses.commands.base import Command, keep_result, print_json, table
 
 NameArgument = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="NAME")]
 OptionalInt = Annotated[int | None, tyro.conf.arg(metavar="INT")]
+ENOUGH = 100
+"""Tasks that a command takes from a generator, which has no end, if it is not told how many."""
 OptionalStr = Annotated[str | None, tyro.conf.arg(metavar="STR")]
+
+
+def chosen_tasks(organism: Any, split: str, n: int | None, seed: int) -> Any:
+    """Return the tasks of a split: all there are, or of one without an end `ENOUGH`."""
+    from organisms.task_choice import EndlessError
+
+    try:
+        return organism.tasks(split, n, seed)
+    except EndlessError:
+        print(f"{ENOUGH} tasks of {split!r}; --n says how many.", file=sys.stderr)
+        return organism.tasks(split, ENOUGH, seed)
 
 
 @dataclass
@@ -26,7 +41,7 @@ class Record(Command):
     split: str = "test"
     """train or test (generated), a Boxoban set (boxoban-medium-valid), or a level file."""
     n: OptionalInt = None
-    """How many levels; all of a file or a published set if left out."""
+    """How many levels; if left out all of a file or a published set, or 100 generated ones."""
     sites: tuple[str, ...] = ("layers.*.h",)
     """Sites to record, names or globs; what every store holds is recorded anyway."""
     seed: int = 0
@@ -54,7 +69,7 @@ class Record(Command):
         organism = organisms.load(self.name, self.device)
         interp.record(
             organism,
-            organism.tasks(self.split, self.n, self.seed),
+            chosen_tasks(organism, self.split, self.n, self.seed),
             self.path,
             sites=self.sites,
             seed=self.seed,
@@ -107,6 +122,9 @@ class Study(Command):
             progress=self.progress,
             **{name: value for name, value in chosen.items() if value is not None},
         )
+        said = json.loads((report.parent / "study.json").read_text(encoding="utf-8"))["verdicts"]
+        for verdict in said.values():
+            print(f"{'found    ' if verdict['found'] else 'not found'}  {verdict['text']}")
         print(report)
         return 0
 
@@ -120,7 +138,7 @@ class Evaluate(Command):
     split: str = "test"
     """train or test (generated), a Boxoban set (boxoban-unfiltered-test), or a level file."""
     n: OptionalInt = None
-    """How many levels; all of a file or a published set if left out."""
+    """How many levels; if left out all of a file or a published set, or 100 generated ones."""
     thinking: tuple[int, ...] = (0,)
     """Numbers of thinking steps; gains are over 0, which is always run."""
     seed: int = 0
@@ -146,9 +164,10 @@ class Evaluate(Command):
         path = organisms.shipped().get(self.name, Path(self.name)) / "card.json"
         if self.card:
             organisms.Card.read(path)  # before hours of running, not after
+        tasks = chosen_tasks(organism, self.split, self.n, self.seed)
         result = thinking_time(
             organism,
-            organism.tasks(self.split, self.n, self.seed),
+            tasks,
             self.thinking,
             controls=("untrained",) if self.untrained else (),
             seed=self.seed,
@@ -211,7 +230,7 @@ class Compare(Command):
     split: str = "test"
     """train or test (generated, for the first one's board), a Boxoban set, or a level file."""
     n: OptionalInt = None
-    """How many levels; all of a file or a published set if left out."""
+    """How many levels; if left out all of a file or a published set, or 100 generated ones."""
     thinking: tuple[int, ...] = (0, 2, 4, 8)
     """Numbers of thinking steps; gains are over 0, which is always run."""
     plans: tyro.conf.FlagCreatePairsOff[bool] = False
@@ -233,7 +252,7 @@ class Compare(Command):
 
         several = [organisms.load(name) for name in self.names]
         different_names(several)
-        tasks = several[0].tasks(self.split, self.n, self.seed)
+        tasks = chosen_tasks(several[0], self.split, self.n, self.seed)
         options: dict[str, Any] = {"seed": self.seed, "progress": self.progress}
         result = compare_thinking(several, tasks, self.thinking, **options)
         print(f"{self.split}, n = {len(tasks)}; intervals {100 * result.attrs['confidence']:.0f} %")

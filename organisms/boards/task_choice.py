@@ -78,16 +78,20 @@ def choose_tasks(split: Any, n: int | None, seed: int, source: TaskSource[T]) ->
     raise UnknownNameError(f"split or {noun} file", name, source.names)
 
 
+class EndlessError(InputError):
+    """How many tasks is not said, and there is no end of them."""
+
+
 def endless(name: str, n: int | None, noun: str) -> int:
     """Return `n`, which a generator needs to be told.
 
     Raises
     ------
-    InputError
+    EndlessError
         If it is None.
     """
     if n is None:
-        raise InputError(f"The generator has no end: say how many {name!r} {noun}s (n=…).")
+        raise EndlessError(f"The generator has no end: say how many {name!r} {noun}s (n=…).")
     return n
 
 

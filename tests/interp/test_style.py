@@ -1,3 +1,5 @@
+import os
+import pickle
 import subprocess
 import sys
 
@@ -107,3 +109,26 @@ def test_importing_the_module_loads_no_plotting_library():
     code = f"import sys, interp.style; print([m for m in {heavy} if m in sys.modules])"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "[]"
+
+
+def test_a_notebook_shows_a_figure_that_is_returned_once():
+    import matplotlib.pyplot as plt
+
+    before = plt.get_fignums()
+    figure, axes = style.subplots(width="column")
+    axes.plot([0, 1])
+    assert figure._repr_png_().startswith(b"\x89PNG")
+    assert plt.get_fignums() == before  # or it would be shown again at the end of the cell
+    assert pickle.loads(pickle.dumps(figure))._repr_png_().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("backend", "kept"), [("module://no_such_notebook.inline", False), ("agg", True)]
+)
+def test_a_backend_that_is_missing_here_is_forgotten(backend, kept):
+    program = "import os, interp.style; interp.style.subplots(); print('MPLBACKEND' in os.environ)"
+    environment = {**os.environ, "MPLBACKEND": backend}
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == str(kept)
