@@ -74,6 +74,10 @@ class InputError(MesascopeError, ValueError):
     """An argument with a wrong value, shape or dtype, or with NaNs."""
 
 
+class EndlessError(InputError):
+    """How many tasks is not said, and there is no end of them."""
+
+
 def check_integer(name: str, value: object, least: int | None = None) -> None:
     """Raise InputError unless `value` is an integer (True is none), and at least `least`."""
     integer = isinstance(value, Integral) and not isinstance(value, bool)

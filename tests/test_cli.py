@@ -214,11 +214,17 @@ def test_train_and_study_hand_their_options_on(folder, tmp_path, monkeypatch, ca
     out = str(tmp_path)
     assert main(["train", "a", "--out", out, "--no-resume", "--no-progress"]) == 0
     assert calls.pop() == (("a", tmp_path), {"resume": False, "progress": False})
+    said = {
+        "a": {"found": True, "answer": "found", "text": "A plan."},
+        "b": {"found": None, "answer": "cannot be asked", "text": "No ticks."},
+    }
+    (tmp_path / "study.json").write_text(json.dumps({"verdicts": said}))
     assert main(["study", folder, "--out", out, "--n", "20", "--seed", "3", "--no-progress"]) == 0
     (organism, where), options = calls.pop()
     assert organism.name == "tiny" and where == tmp_path
     assert options == {"split": "test", "n_levels": 20, "seed": 3, "progress": False}
-    assert capsys.readouterr().out == f"{tmp_path / 'made'}\n" * 2
+    made = f"{tmp_path / 'made'}\n"
+    assert capsys.readouterr().out == (f"{made}found: A plan.\ncannot be asked: No ticks.\n{made}")
 
 
 def test_misspelt_site_names_the_nearest_and_leaves_nothing(folder, levels, tmp_path, capsys):

@@ -21,7 +21,7 @@ OptionalStr = Annotated[str | None, tyro.conf.arg(metavar="STR")]
 
 def chosen_tasks(organism: Any, split: str, n: int | None, seed: int) -> Any:
     """Return the tasks of a split: all there are, or of one without an end `ENOUGH`."""
-    from organisms.task_choice import EndlessError
+    from interp.errors import EndlessError
 
     try:
         return organism.tasks(split, n, seed)
@@ -124,7 +124,7 @@ class Study(Command):
         )
         said = json.loads((report.parent / "study.json").read_text(encoding="utf-8"))["verdicts"]
         for verdict in said.values():
-            print(f"{'found    ' if verdict['found'] else 'not found'}  {verdict['text']}")
+            print(f"{verdict['answer']}: {verdict['text']}")
         print(report)
         return 0
 

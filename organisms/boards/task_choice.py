@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from interp.errors import InputError, UnknownNameError, check_integer
+from interp.errors import EndlessError, InputError, UnknownNameError, check_integer
 
 T = TypeVar("T")
 
@@ -76,10 +76,6 @@ def choose_tasks(split: Any, n: int | None, seed: int, source: TaskSource[T]) ->
     if isinstance(split, str) and any(mark in name for mark in source.marks):
         return _first(source.parse(name), n, "the text", noun)
     raise UnknownNameError(f"split or {noun} file", name, source.names)
-
-
-class EndlessError(InputError):
-    """How many tasks is not said, and there is no end of them."""
 
 
 def endless(name: str, n: int | None, noun: str) -> int:
