@@ -222,7 +222,13 @@ def test_train_and_study_hand_their_options_on(folder, tmp_path, monkeypatch, ca
     assert main(["study", folder, "--out", out, "--n", "20", "--seed", "3", "--no-progress"]) == 0
     (organism, where), options = calls.pop()
     assert organism.name == "tiny" and where == tmp_path
-    assert options == {"split": "test", "n_levels": 20, "seed": 3, "progress": False}
+    assert options == {
+        "split": "test",
+        "n_levels": 20,
+        "seed": 3,
+        "concepts": None,
+        "progress": False,
+    }
     made = f"{tmp_path / 'made'}\n"
     assert capsys.readouterr().out == (f"{made}found: A plan.\ncannot be asked: No ticks.\n{made}")
 

@@ -40,9 +40,11 @@ class Figures(Command):
 
 def _needs(needs) -> str:
     parts = [f"axes {', '.join(needs.axes)}"]
-    for name in ("sites", "concepts", "methods"):
+    for name in ("sites", "concepts"):
         if getattr(needs, name):
             parts.append(f"{name} {', '.join(getattr(needs, name))}")
+    if needs.capabilities:
+        parts.append(f"capabilities {', '.join(kind.__name__ for kind in needs.capabilities)}")
     if needs.checkpoints:
         parts.append(f"{needs.checkpoints} or more checkpoints of the training")
     if needs.history:
