@@ -135,7 +135,9 @@ def _lazy(array: zarr.Array, name: str, location: Location) -> xr.Variable:
         "preferred_chunks": dict(zip(dims, array.chunks, strict=True)),
     }
     if array.dtype == np.float16:
-        encoding["dtype"] = np.dtype(np.float32)  # for `to_netcdf`: the format has no half precision
+        encoding["dtype"] = np.dtype(
+            np.float32
+        )  # for `to_netcdf`: the format has no half precision
     data = indexing.LazilyIndexedArray(StoreArray(array, name, location))
     return xr.Variable(dims, data, plain_attributes(array.attrs), encoding)
 

@@ -130,7 +130,14 @@ def _arrays(group: zarr.Group, report: VerifyReport) -> dict[str, zarr.Array]:
 
     attrs: dict[str, Any] = dict(group.attrs)
     of_episodes = attrs.get("episode_variables", ["solved"])
-    expected = [*attribute(attrs, "variables", {}), "length", *of_episodes, "level_id", "level", "step"]
+    expected = [
+        *attribute(attrs, "variables", {}),
+        "length",
+        *of_episodes,
+        "level_id",
+        "level",
+        "step",
+    ]
     try:
         arrays = dict(group.arrays())
     except (ValueError, KeyError, TypeError) as error:

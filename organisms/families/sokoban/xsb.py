@@ -2,8 +2,8 @@
 
 Characters: ``#`` wall, ``@`` player, ``+`` player on a target, ``$`` box, ``*`` box on a target,
 ``.`` target; space, ``-`` and ``_`` floor. A number before a character repeats it and ``|`` ends a
-row (run-length XSB). ``;`` starts a comment; other lines between boards are titles. A line without a wall that is floor
-or rule all along (``---``, ``____``, ``====``) parts two boards, as an empty one does.
+row (run-length XSB). ``;`` starts a comment; other lines between boards are titles. A line that is a
+rule (``---``, ``____``, ``====``) parts two boards, as an empty one does: a row has a wall.
 """
 
 from __future__ import annotations
