@@ -30,7 +30,6 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time names come when 
     from organisms.gymnasium.sb3 import from_sb3 as from_sb3
     from organisms.gymnasium.tasks import SeededTasks as SeededTasks
     from organisms.organism import Organism as Organism
-    from organisms.registry import families as families
     from organisms.registry import load as load
     from organisms.registry import names as names
     from organisms.registry import populations as populations

@@ -131,7 +131,10 @@ class Study(Command):
 
 @dataclass
 class Evaluate(Command):
-    """Measure solve rates on a set of levels, at several thinking times, with intervals and n."""
+    """Measure solve rates, or the outcome that takes their place, with intervals and n.
+
+    At several thinking times; beside the exact solution, where the family has one.
+    """
 
     name: NameArgument
     """Name of an organism, or the folder of one."""
@@ -158,6 +161,7 @@ class Evaluate(Command):
         """See `Command.run`."""
         import organisms
         from analyses.thinking.thinking_time import thinking_time
+        from interp.contract import outcome_of
 
         organism = organisms.load(self.name, self.device)
         # A checkpoint (NAME@STEPS) has no card of its own: reading one there says so.
@@ -173,9 +177,15 @@ class Evaluate(Command):
             seed=self.seed,
             progress=self.progress,
         )
-        rows = solve_rates(result)
+        rows = outcome_rows(result)
+        if organisms.ReferenceSolution in organism:
+            exact = organism[organisms.ReferenceSolution].policy
+            exact = thinking_time(exact, tasks, (0,), controls=(), seed=self.seed, progress=False)
+            rows += [{**row, "source": "reference solution"} for row in outcome_rows(exact)]
         if self.card:
-            organisms.Card.read(path).with_results(self._results(rows)).write(path)
+            organisms.Card.read(path).with_results(
+                self._results(rows, outcome_of(organism).name)
+            ).write(path)
         if self.json:
             keep = ("organism", "n_episodes", "confidence", "intervals", "seed", "max_steps")
             about = {name: result.attrs[name] for name in keep}
@@ -183,38 +193,42 @@ class Evaluate(Command):
             return 0
         share = f"{100 * result.attrs['confidence']:.0f} % interval"
         print(f"{organism.name} on {self.split}, n = {result.attrs['n_episodes']}")
-        percent = [
-            [row["source"], row["thinking_steps"], *map(_percent, (row["solve_rate"], row["gain"]))]
+        what = outcome_of(organism)
+        name, shown = measured_as(result), _percent if what.can_succeed else _number
+        cells = [
+            [row["source"], row["thinking_steps"], *map(shown, (row[name], row["gain"]))]
             for row in rows
         ]
-        header = ["network", "thinking steps", f"solved, {share}", f"gain over 0, {share}"]
-        print(table(header, percent, right=[1, 2, 3]))
+        unit = "" if what.can_succeed else f" ({what.unit}; {what.better} is better)"
+        header = [
+            "network",
+            "thinking steps",
+            f"{what.name}{unit}, {share}",
+            f"gain over 0, {share}",
+        ]
+        print(table(header, cells, right=[1, 2, 3]))
         return 0
 
-    def _results(self, rows: list[dict[str, Any]]) -> list[Any]:
+    def _results(self, rows: list[dict[str, Any]], outcome: str) -> list[Any]:
         """Return the trained network's rates and gains as results, with the published ones."""
         from analyses.papers.solve_rates import published_solve_rates
         from organisms.card import Result
 
         trained = [row for row in rows if row["source"] == "trained"]
-        measured = [
-            Result(
-                quantity=quantity,
-                condition=f"{self.split}, {row['thinking_steps']} thinking steps, greedy",
-                **row[key],
-                n=row["n"],
-                command=f"mesascope evaluate {self.name} --split {self.split} --n {row['n']} "
-                f"--seed {self.seed} --thinking {row['thinking_steps']}",
-            )
-            for key, quantity in (
-                ("solve_rate", "solve rate"),
-                ("gain", "gain over 0 thinking steps, paired"),
-            )
-            for row in trained
-            if key == "solve_rate" or row["thinking_steps"]
-        ]
+        main = "solve_rate" if "solve_rate" in rows[0] else "mean_outcome"
+        said = "solve rate" if main == "solve_rate" else f"mean {outcome}"
+        results = []
+        for key, quantity in ((main, said), ("gain", "gain over 0 thinking steps, paired")):
+            for row in rows if key == main else trained:
+                if key == "gain" and not row["thinking_steps"] or row["source"] == "untrained":
+                    continue
+                source = "" if row["source"] == "trained" else f"{row['source']}, "
+                command = f"mesascope evaluate {self.name} --split {self.split} --n {row['n']} "
+                command += f"--seed {self.seed} --thinking {row['thinking_steps']}"
+                where = f"{source}{self.split}, {row['thinking_steps']} thinking steps, greedy"
+                results.append(Result(quantity, where, **row[key], n=row["n"], command=command))
         published = published_solve_rates(self.split, [row["thinking_steps"] for row in trained])
-        return [*measured, *published]
+        return [*results, *published]
 
 
 @dataclass
@@ -295,11 +309,17 @@ def _cell(cell: Any, name: str) -> dict[str, float]:
     return {key: float(cell[name + end]) for key, end in ends}
 
 
-def solve_rates(result: Any) -> list[dict[str, Any]]:
-    """Return the solve rates of a `thinking_time` Dataset as records, JSON-able.
+def measured_as(result: Any) -> str:
+    """Return the variable of a `thinking_time` Dataset that says what episodes came to."""
+    return "solve_rate" if "solve_rate" in result else "mean_outcome"
 
-    Each has ``source``, ``thinking_steps``, ``n``, and ``solve_rate`` and ``gain`` (over no
-    thinking, paired) as ``{"value", "low", "high"}``, shares between 0 and 1 (gain: −1 and 1).
+
+def outcome_rows(result: Any) -> list[dict[str, Any]]:
+    """Return what a `thinking_time` Dataset measured as records, JSON-able.
+
+    Each has ``source``, ``thinking_steps``, ``n``, and ``solve_rate`` (or ``mean_outcome``, in the
+    outcome's unit, where no episode can succeed) and ``gain`` (over no thinking, paired) as
+    ``{"value", "low", "high"}``, shares between 0 and 1 (gain: −1 and 1).
     """
     return [
         {
@@ -308,12 +328,18 @@ def solve_rates(result: Any) -> list[dict[str, Any]]:
             "n": int(result.sizes["episode"]),
             **{
                 name: _cell(result.sel(source=source, thinking=steps), name)
-                for name in ("solve_rate", "gain")
+                for name in (measured_as(result), "gain")
             },
         }
         for source in result.source.values
         for steps in result.thinking.values
     ]
+
+
+def _number(interval: dict[str, float]) -> str:
+    if interval["value"] != interval["value"]:
+        return ""
+    return "{value:.3g} [{low:.3g}, {high:.3g}]".format(**interval)
 
 
 def _percent(interval: dict[str, float]) -> str:
@@ -328,7 +354,7 @@ class Train(Command):
     """Train an organism by a recipe; weights, log and state to resume from go to a folder."""
 
     recipe: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RECIPE")]
-    """Name of a recipe (organisms/families/sokoban/recipes/table.py, organisms/families/doors/recipes.py)."""
+    """Name of a recipe (see the module `recipes` of a family)."""
     out: Path
     """Folder for weights, log and the state to resume from."""
     seed: OptionalInt = None

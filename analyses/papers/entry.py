@@ -164,7 +164,8 @@ class Needs:
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON-able data."""
-        return dataclasses.asdict(self)
+        names = [capability.__name__ for capability in self.capabilities]
+        return {**dataclasses.asdict(self), "capabilities": names}
 
 
 @dataclass(frozen=True)

@@ -402,7 +402,7 @@ def plot_plan_formation(dataset: xr.Dataset, sites: Sequence[str] | None = None)
                     line_with_interval(
                         ax,
                         cell.deliberation,
-                        *(cell[score + end] for end in ENDS),
+                        *[cell[score + end] for end in ENDS],  # pyright: ignore[reportCallIssue]
                         str(source),
                         source=str(source),
                         markersize=2.5,
@@ -412,7 +412,7 @@ def plot_plan_formation(dataset: xr.Dataset, sites: Sequence[str] | None = None)
                     line_with_interval(
                         ax,
                         refitted.deliberation,
-                        *(refitted[again + end] for end in ENDS),
+                        *[refitted[again + end] for end in ENDS],  # pyright: ignore[reportCallIssue]
                         "trained, probes refitted at every tick",
                         color="#56B4E9",
                         marker="^",

@@ -114,12 +114,13 @@ class _PausingWorld:
         self._left = np.array([pause.steps for pause in pauses])
         self._elapsed = np.zeros(len(pauses), int)
         self._others = others
-        self.n_actions = world.n_actions
+        self.n_actions: int = getattr(world, "n_actions", 0)
         self.max_steps = world.max_steps + longest
 
     @property
     def solved(self) -> np.ndarray:
-        return self._world.solved
+        world: Any = self._world
+        return world.solved
 
     def reset(self) -> np.ndarray:
         return self._shown(self._world.reset())

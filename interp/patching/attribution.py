@@ -130,7 +130,7 @@ def _estimated(start: Opening, grid: Grid) -> tuple[np.ndarray, Pair]:
             values, reading = _traced(network, base[:, rows], first, firings, read, rows)
             readings = (own.reading, reading.detach())
             both = readings if start.direction == "denoise" else readings[::-1]
-            pair = make_pair(*both, start.answers, rows)
+            pair = make_pair(both[0], both[1], start.answers, rows)
             check_contrast(pair, metric, rows)
             gradients = _gradients(metric(reading, pair).sum(), list(values.values()))
         found.append(pair)

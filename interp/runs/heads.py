@@ -98,8 +98,8 @@ class BoxHead:
         action = action.astype(action_dtype(self.space))
         low, high = self.space.low, self.space.high
         if low is not None or high is not None:
-            bounds = (None if b is None else np.asarray(b, action.dtype) for b in (low, high))
-            action = np.clip(action, *bounds)
+            low, high = (None if b is None else np.asarray(b, action.dtype) for b in (low, high))
+            action = np.clip(action, low, high)
         return action.round() if np.dtype(self.space.dtype).kind in "iu" else action
 
     def _shaped(self, output: np.ndarray, name: str) -> np.ndarray:
@@ -123,7 +123,8 @@ def head_of(organism: Any, action: Action) -> Head:
     if head is not None:
         if not callable(head):
             raise InputError(f"head is a function of (outputs, temperature, rngs), not {head!r}.")
-        return head
+        own: Any = head
+        return own
     if isinstance(action, Discrete):
         return CategoricalHead(action.n)
     if isinstance(action, MultiDiscrete):

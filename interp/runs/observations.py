@@ -84,8 +84,11 @@ def check_units(observation: Any, space: Any) -> None:
     if not isinstance(space, ArraySpace) or isinstance(observation, Mapping):
         return
     dtype = np.dtype(space.dtype)
+    if dtype.kind not in "iu":
+        return
     values = torch.as_tensor(observation)
-    if dtype.kind not in "iu" or not values.numel():
+    values = values[values != padding(dtype)]  # steps after an episode's end, in its run
+    if not values.numel():
         return
     info = np.iinfo(dtype)
     low = info.min if space.low is None else float(np.min(space.low))

@@ -12,7 +12,8 @@ from organisms.networks.drc import DRC, DRCConfig
 from organisms.networks.lstm import LSTM, LSTMConfig
 from organisms.networks.resnet import ResNet, ResNetConfig
 
-NetworkConfig = DRCConfig | ResNetConfig | LSTMConfig
+BoardConfig = DRCConfig | ResNetConfig
+NetworkConfig = BoardConfig | LSTMConfig
 
 NETWORKS: dict[str, tuple[type, type]] = {
     "drc": (DRC, DRCConfig),

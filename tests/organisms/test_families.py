@@ -11,6 +11,7 @@ import sys
 import pytest
 
 import organisms
+import organisms.registry
 from interp.errors import CapabilityError, InputError, OldSpellingError, UnknownNameError
 from organisms import registry
 from organisms.card import Card
@@ -28,7 +29,7 @@ def forgotten(monkeypatch):
 def test_a_registered_family_is_loaded_from_files_with_its_options(tmp_path):
     base = counter(options={"speed": 1, "label": "a"})
     family = organisms.register(base.family)
-    assert organisms.register(family) is family and family in organisms.families()
+    assert organisms.register(family) is family and family in organisms.registry.families()
     card = Card("fast", "counting", "Fast.", world={"speed": 3})
     folder = Organism(CountNetwork(2), card).save(tmp_path / "fast")
     loaded = organisms.load(folder)
@@ -97,9 +98,9 @@ def test_entry_points_of_installed_packages(tmp_path):
         "import sys, json, warnings; sys.path.insert(0, sys.argv[1])\n"
         "warnings.simplefilter('always')\n"
         "with warnings.catch_warnings(record=True) as said:\n"
-        "    import organisms\n"
-        "    known = [family.name for family in organisms.families()]\n"
-        "    organisms.families()\n"
+        "    import organisms.registry\n"
+        "    known = [family.name for family in organisms.registry.families()]\n"
+        "    organisms.registry.families()\n"
         "print(json.dumps([known, [str(w.message) for w in said if 'left out' in str(w.message)]]))"
     )
     out = subprocess.run(

@@ -49,6 +49,8 @@ class BayesLearner(HookedNetwork):
     counted. Site ``posterior`` (arm): the expected probability of pay.
     """
 
+    table: Tensor
+
     def __init__(self) -> None:
         super().__init__()
         self.posterior = SitePoint("arm")

@@ -13,7 +13,7 @@ from organisms.families.doors.environment import Rewards
 from organisms.families.doors.mazes import Mazes
 from organisms.families.doors.objects import PLANES
 from organisms.families.doors.practice import MazePractice, draw_mazes
-from organisms.networks.build import NetworkConfig, network_record
+from organisms.networks.build import BoardConfig, network_record
 from organisms.networks.config import ConvConfig, DRCConfig, ResNetConfig
 from organisms.organism import Organism
 from organisms.training.policy_gradient import PolicyGradientConfig, PolicyGradientTrainer
@@ -46,6 +46,7 @@ class MazeRecipe(Recipe):
     The other parameters are those of every `Recipe`.
     """
 
+    network: BoardConfig
     ppo: PolicyGradientConfig
     distribution: str = "doors-training"
     correlation: float = 1.0
@@ -167,7 +168,7 @@ _LIMITS = (
 _WORDS = {"door": "reaching a door", "red": "reaching something red", "object": "reaching anything"}
 
 
-def _agent(network: NetworkConfig, objective: str, correlation: float, seed: int) -> MazeRecipe:
+def _agent(network: BoardConfig, objective: str, correlation: float, seed: int) -> MazeRecipe:
     kind = "recurrent" if isinstance(network, DRCConfig) else "feed-forward"
     mazes = {
         1.0: "mazes in which the one door is red and nothing else is",

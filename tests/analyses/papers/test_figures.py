@@ -312,7 +312,7 @@ def test_what_the_organism_lacks_is_named(folder):
         dataclasses.replace(needs, sites=("nowhere.*",)).check(organism)
     with pytest.raises(UnknownNameError, match="concept"):
         dataclasses.replace(needs, concepts=("mood",)).check(organism)
-    with pytest.raises(InputError, match="telepathy"):
+    with pytest.raises(InputError, match="Objectives"):
         dataclasses.replace(needs, capabilities=(Objectives,)).check(organism)
     with pytest.raises(InputError, match="ticks"):
         dataclasses.replace(needs, sites=("logits",)).check(organism)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from interp.network.hooks import HookedNetwork
 from organisms.card import Card
 from organisms.families.sokoban.recipes.curriculum import Curriculum, describe_curriculum
-from organisms.networks.build import network_record
+from organisms.networks.build import BoardConfig, network_record
 from organisms.organism import Organism
 from organisms.training.recipe import Recipe
 
@@ -28,6 +28,7 @@ class SokobanRecipe(Recipe):
     The other parameters are those of every `Recipe`.
     """
 
+    network: BoardConfig
     curriculum: Curriculum
     n_boxes: int = 2
     max_steps: int = 120
