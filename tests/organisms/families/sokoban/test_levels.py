@@ -253,3 +253,24 @@ def test_real_files_print_back_byte_for_byte():
     assert written.strip() == path.read_text().strip()
     assert set(levels.n_boxes) == {4}
     assert len({level.text for level in levels[:100]}) == 100
+
+
+@pytest.mark.parametrize("rule", ["---", "--------", "___", "=====", "-- --", "—————"])
+@pytest.mark.parametrize("around", ["\n", "\n\n"])
+def test_rules_part_boards(rule, around):
+    board = "#######\n#@ $ .#\n#######"
+    text = f"; first{around}{board}{around}{rule}{around}; 2{around}{board}\n"
+    levels = parse_levels(text)
+    assert len(levels) == 2 and levels.shapes.tolist() == [[3, 7]] * 2
+
+
+def test_a_ruled_title_is_the_boards_title_and_floor_by_other_names_stays_floor():
+    text = "=====\nMy set\n=====\n\n#####\n#@$.#\n#####\n\n######\n#@-$.#\n#-__-#\n######\n"
+    levels = parse_levels(text)
+    assert levels.titles[0] == "My set" and levels[1].text.split("\n")[2] == "#    #"
+
+
+@pytest.mark.parametrize("end", ["\r", "\r\n", "\n"])
+def test_any_line_end(end):
+    text = end.join(["; 4", "#####", "#@$.#", "#####", "", "; 7", "#####", "#.$@#", "#####"])
+    assert parse_levels(text).ids == ["level/4", "level/7"]
