@@ -123,6 +123,8 @@ class PlaceDims:
         there = place_dims_of(asked.thing)
         if set(self.dims) <= set(there):
             return None
+        if asked.is_run and set(self.dims) <= set(asked.thing.dims):
+            return None  # its sites or labels have the places, where no observation was kept
         found = ", ".join(there) or "none"
         return (
             f"its observations have no places along {' and '.join(self.dims)} (place dims: {found})"
@@ -232,8 +234,8 @@ class Names:
     def missing(self, asked: Asked) -> str | None:
         """See `Need`."""
         known = asked.concepts()
-        if asked.gives(self.argument) or set(self.concepts) <= set(known):
-            return None
+        if self.argument in asked.arguments or set(self.concepts) <= set(known):
+            return None  # also where None is given: it does without
         absent = ", ".join(name for name in self.concepts if name not in known)
         return f"it has no concept {absent}, which {self.argument!r} names unless told otherwise"
 

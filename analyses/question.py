@@ -303,6 +303,8 @@ def _members(several: Any) -> Iterable[Any]:
         from analyses.populations.population import agents_of
 
         return [next(iter(agents_of(several)))]
+    if isinstance(several, xr.Dataset):  # a mapping too, but of variables
+        return (several,)
     if isinstance(several, Mapping):
         return list(several.values())
     return several if isinstance(several, Sequence) else ()

@@ -1,5 +1,7 @@
 """Agents with known objectives are recognised; those without have none; what is tied stays tied."""
 
+from typing import ClassVar
+
 import numpy as np
 import pytest
 import torch
@@ -16,11 +18,13 @@ from interp.network.hooks import HookedNetwork, SitePoint
 from interp.runs.episodes import run_episodes
 from interp.runs.recording import record
 from interp.store.read import open_store
+from organisms.capabilities.decision_problems import DecisionProblems
 from organisms.families.doors.environment import MazeWorld
 from organisms.families.doors.generator import generate
 from organisms.families.doors.mdp import mdp_of_text
 from organisms.families.doors.outcomes import outcomes
 from organisms.families.doors.planners import demonstrate
+from tests.toy_capabilities import Able
 
 QUICK = {"progress": False, "n_bootstrap": 500, "folds": 3}
 N = 24
@@ -138,8 +142,10 @@ class Linear(HookedNetwork):
         return NetworkOutput(logits, logits.sum(-1), state)
 
 
-class Untrained:
+class Untrained(Able):
     name, observation_dims, concepts = "untrained", ("plane", "y", "x"), {}
+    parts: ClassVar = {DecisionProblems: {"mdp": "problem"}}
+    problem = staticmethod(mdp_of_text)
 
     def __init__(self, seed: int):
         self.network = Linear(seed)

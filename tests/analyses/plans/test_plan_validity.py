@@ -5,6 +5,7 @@ import pytest
 import xarray as xr
 
 from analyses.plans.plan_validity import plan_validity, plot_plan_validity
+from analyses.question import CannotBeAsked
 from interp.errors import InputError
 from interp.files import write_netcdf
 from tests.analyses.plans.plan_toys import (
@@ -83,8 +84,8 @@ def test_bad_input():
     run = way_run(forming, n_episodes=10)
     with pytest.raises(InputError, match="no thinking steps"):
         plan_validity(run.sel(step=slice(0, None)), concepts=[WAY], untrained=None, **OPTIONS)
-    with pytest.raises(InputError, match="says nothing of plans"):
-        plan_validity(run, concepts=[WAY], untrained=None, progress=False)
+    answer = plan_validity(run, concepts=[WAY], untrained=None, progress=False)
+    assert isinstance(answer, CannotBeAsked) and "has no Plans" in answer.reason
 
 
 def test_the_figure_draws_the_dataset_and_it_can_be_kept(formed, tmp_path):
