@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV ?= .venv
 EXTRAS ?= dev
 PIP_ARGS ?=
+JOBS ?= auto
+BASE ?= HEAD
 OUT ?= results/demo
 ARGS ?=
 
@@ -14,12 +16,13 @@ TORCH := $(shell sed -n 's/^torch==/torch==/p' constraints.txt)
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet $(PIP_ARGS) -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test install lint format types docs clean
+.PHONY: help demo test quick install lint format types docs clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' Makefile
 	@echo
 	@echo 'Variables: PYTHON=python3.12, EXTRAS=dev,peers, OUT=results/demo, ARGS="-k probes" (pytest),'
+	@echo '           JOBS=2 (tests side by side), BASE=main (quick: since when),'
 	@echo '           PIP_ARGS="..." (further arguments of pip install)'
 
 demo: $(STAMP) ## Study the shipped organism and write results/demo/report.html
@@ -32,7 +35,10 @@ demo: $(STAMP) ## Study the shipped organism and write results/demo/report.html
 	@echo '    mesascope study sokoban-resnet-small-v1 --out results/resnet'
 
 test: $(STAMP) ## Run the tests
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
+
+quick: $(STAMP) ## Run the tests of what differs from BASE
+	$(BIN)/python -m pytest $$($(BIN)/python tests/lanes.py $(BASE)) $(ARGS)
 
 install: $(STAMP) ## Only set up .venv
 

@@ -19,7 +19,9 @@ pytestmark = pytest.mark.filterwarnings(
 
 @pytest.fixture
 def path(tmp_path):
-    interp.record(ToyOrganism(), ToyTasks((1, 2, 3)), tmp_path / "run.zarr", sites=["*"], progress=False)
+    interp.record(
+        ToyOrganism(), ToyTasks((1, 2, 3)), tmp_path / "run.zarr", sites=["*"], progress=False
+    )
     return tmp_path / "run.zarr"
 
 
