@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from interp.errors import InputError
+from interp.errors import InputError, UnknownNameError
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -72,3 +72,10 @@ class Concept:
     def __call__(self, run: xr.Dataset) -> xr.DataArray:
         """The labels of a recorded run."""
         return self.labels(run)
+
+
+class Concepts(dict[str, Concept]):
+    """Concepts by name; a name that is none raises UnknownNameError, which names the nearest."""
+
+    def __missing__(self, name: object) -> Concept:
+        raise UnknownNameError("concept", str(name), self)

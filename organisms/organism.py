@@ -171,7 +171,9 @@ class Organism:
     @property
     def concepts(self) -> Mapping[str, Concept]:
         """Labels that can be computed on a recorded run, by name."""
-        return self.family.concepts()
+        from interp.concepts import Concepts
+
+        return Concepts(self.family.concepts())
 
     @property
     def state_sites(self) -> list[str]:

@@ -86,3 +86,29 @@ def test_type_checkers_see_the_same_names(package):
     [block] = [node for node in tree.body if isinstance(node, ast.If)]
     seen = {alias.asname or alias.name for node in block.body for alias in node.names}
     assert seen == set(module.__all__)
+
+
+def _imported_when_loaded(path: Path) -> set[str]:
+    """Return the modules that a file imports when it is loaded: not in functions, not for types."""
+    names = set()
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+        elif isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+    return names
+
+
+def test_no_module_needs_itself_to_be_loaded():
+    files = {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+        for package in ALLOWED
+        for path in (ROOT / package).rglob("*.py")
+    }
+    needs = {
+        name: _imported_when_loaded(path) & set(files) - {name} for name, path in files.items()
+    }
+    done: set[str] = set()
+    while ready := {name for name, wanted in needs.items() if name not in done and wanted <= done}:
+        done |= ready
+    assert set(files) == done, f"imports go round in {sorted(set(files) - done)}"

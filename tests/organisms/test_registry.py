@@ -97,3 +97,10 @@ def test_every_agent_of_a_population_is_what_its_card_and_its_recipe_say():
             assert organism[Objectives].paid == recipe.objective
             assert organism.options["correlation"] == recipe.correlation
             assert len(organism.card.results) >= 10
+
+
+def test_a_misspelt_concept_names_the_nearest():
+    organism = organisms.load("bandit-lstm-v1-s0")
+    with pytest.raises(UnknownNameError, match="better_arm"):
+        organism.concepts["beter_arm"]
+    assert "beter_arm" not in organism.concepts and organism.concepts.get("beter_arm") is None
