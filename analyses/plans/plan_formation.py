@@ -402,7 +402,9 @@ def plot_plan_formation(dataset: xr.Dataset, sites: Sequence[str] | None = None)
                     line_with_interval(
                         ax,
                         cell.deliberation,
-                        *[cell[score + end] for end in ENDS],  # pyright: ignore[reportCallIssue]
+                        cell[score],
+                        cell[f"{score}_low"],
+                        cell[f"{score}_high"],
                         str(source),
                         source=str(source),
                         markersize=2.5,
@@ -412,7 +414,9 @@ def plot_plan_formation(dataset: xr.Dataset, sites: Sequence[str] | None = None)
                     line_with_interval(
                         ax,
                         refitted.deliberation,
-                        *[refitted[again + end] for end in ENDS],  # pyright: ignore[reportCallIssue]
+                        refitted[again],
+                        refitted[f"{again}_low"],
+                        refitted[f"{again}_high"],
                         "trained, probes refitted at every tick",
                         color="#56B4E9",
                         marker="^",
