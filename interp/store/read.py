@@ -50,7 +50,8 @@ def open_store(
         Lazy: values are read, and their checksums compared, when they are asked for. The variables
         are those of ``docs/contract.md``; `episode` e was recorded at the steps
         ``-thinking_steps <= step < length[e]``, everything else is padding. It is what
-        ``xarray.open_zarr(path)`` gives, except that a damaged chunk is named. ``.chunk({})`` turns
+        ``xarray.open_zarr(path)`` gives, except that a damaged chunk is named and that nested attributes
+        are JSON text (see `interp.attributes`), so that `to_netcdf` works. ``.chunk({})`` turns
         it into dask arrays along the chunks on disk.
 
     Raises
