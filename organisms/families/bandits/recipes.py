@@ -99,8 +99,8 @@ _RECIPE = BanditRecipe(
     ),
     summary="A small LSTM that plays two-armed bandits it has never seen, and learns while it plays.",
     limits="Two independent arms, 20 pulls. Its regret stands beside the Bayes-optimal learner's."
-    " Discount and λ of the training were chosen from four short trials by the regret on tasks of the test split"
-    " (seed 1; the results are on seed 0), so these are no blind numbers.",
+    " Discount and λ of the training were chosen from four short trials by the regret on tasks of the test"
+    " split (seed 1; the results are on seed 0), so these are no blind numbers.",
 )
 
 RECIPES: dict[str, Recipe] = {
