@@ -530,37 +530,31 @@ def _sites_are_declared(subject: _Subject) -> Iterator[str]:
 
 
 def _replay(subject: _Subject) -> Iterator[str]:
-    from interp.runs.replay import replay
+    from interp.runs.replay import replay_run
 
     run, inside = subject.run, subject.within()
-    names = observation_names(run)
-    for row in range(run.sizes["episode"]):
-        seen = {name: run[name].values[row][inside[row]][:, None] for name in names}
-        given: Any = (
-            seen["observation"]
-            if names == ["observation"]
-            else {name.partition(".")[2]: array for name, array in seen.items()}
-        )
-        again = replay(subject.organism.network, given, None, ["*"])
-        for name in again.data_vars:
-            if name in run and _far(again[name].values[:, 0], run[name].values[row][inside[row]]):
-                yield f"a replay of episode {row} on its own recording gives another {name!r}"
-                return
+    again = replay_run(subject.organism.network, run, ["*"])
+    for name in again.data_vars:
+        ours = again[name].transpose("batch", "step", ...).values
+        if name in run and _far(ours[inside], run[name].values[inside]):
+            yield f"a replay of the run on its own recording gives another {str(name)!r}"
+            return
 
 
 def _episodes_start_afresh(subject: _Subject) -> Iterator[str]:
     """Observations fed twice, with a start in between, give the same twice."""
+    from interp.runs.observations import from_variables
     from interp.runs.replay import replay
 
     run, inside = subject.run, subject.within()
-    if observation_names(run) != ["observation"]:
-        return
-    seen = run["observation"].values[0][inside[0]][:3, None]
-    starts = np.zeros((2 * len(seen), 1), bool)
-    starts[len(seen)] = True
-    twice = replay(subject.organism.network, np.concatenate([seen, seen]), starts)
+    n = min(3, int(inside[0].sum()))
+    seen = {name: run[name].values[0][inside[0]][:n, None] for name in observation_names(run)}
+    starts = np.zeros((2 * n, 1), bool)
+    starts[n] = True
+    shown = from_variables({name: np.concatenate([part, part]) for name, part in seen.items()})
+    twice = replay(subject.organism.network, shown, starts)
     for name in twice.data_vars:
-        if _far(twice[name].values[len(seen) :], twice[name].values[: len(seen)]):
+        if _far(twice[name].values[n:], twice[name].values[:n]):
             yield f"where episode_starts says so the state is not begun anew: {name!r} differs"
             return
 

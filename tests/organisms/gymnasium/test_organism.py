@@ -11,7 +11,9 @@ from gymnasium import spaces
 import interp
 import organisms
 from interp import Address, Concept, Intervention, Site
+from interp.contract import outputs_of
 from interp.errors import CapabilityError, InputError
+from interp.runs.replay import replay_run
 from tests.organisms.gymnasium.environments import Counting, Drawn
 
 BOX = spaces.Box(-1, 1, (3,), np.float32)
@@ -129,15 +131,22 @@ def test_what_is_stored_is_what_gymnasium_showed_to_the_bit(name, tmp_path):
         assert over or t + 1 == organism.options["max_steps"]
 
 
-@pytest.mark.parametrize("name", [n for n in WORLDS if n != "several observations"])
-def test_a_replay_of_a_run_gives_its_activations(name):
+@pytest.mark.parametrize("name", WORLDS)
+def test_a_replay_of_a_recording_gives_its_activations(name, tmp_path):
+    """Float observations, several of them by name, boxes, frames: whatever a world shows and takes."""
     organism = WORLDS[name]()
-    run = organism.run(organism.tasks("test", 5), sites=["h"])
-    n = int(run.length.min())
-    observations = run.observation.isel(step=slice(0, n)).transpose("step", "episode", ...)
-    again = organism.replay(observations, sites=["h"])
-    expected = run.h.isel(step=slice(0, n)).transpose("step", "episode", "unit")
-    np.testing.assert_allclose(again.h.values, expected.values, rtol=1e-5, atol=1e-6)
+    interp.record(
+        organism, organism.tasks("test", 5), tmp_path / "a", "h", dtype="float32", progress=False
+    )
+    run = interp.open_store(tmp_path / "a").load()
+    again = replay_run(organism.network, run, sites=["h"])
+    within = (run.step < run.length).transpose("step", "episode").values
+    for kept in ("h", *outputs_of(run)):
+        ours = again[kept].values[within]
+        theirs = run[kept].transpose("step", "episode", ...).values[within]
+        assert np.isfinite(ours).all() and len(ours) == int(run.length.sum())
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6, err_msg=kept)
+    assert len(np.unique(again.h.values[within], axis=0)) > 1, "nothing to tell apart"
 
 
 @pytest.mark.parametrize("name", WORLDS)
