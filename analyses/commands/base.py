@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,14 +60,14 @@ def table(header: Sequence[str], rows: Iterable[Sequence[Any]], right: Iterable[
     return "\n".join(line.rstrip() for line in lines)
 
 
-def keep_result(dataset: Any, figure: Any, out: Path, name: str) -> None:
-    """Write a result to a folder, its numbers (netCDF) and its figure, and print the figure's files."""
+def keep_result(dataset: Any, plot: Callable[[Any], Any], out: Path, name: str) -> None:
+    """Write a result to a folder, its numbers (netCDF), then its figure, and print the figure's files."""
     from interp.files import write_netcdf
     from interp.style import save
 
     out.mkdir(parents=True, exist_ok=True)
     write_netcdf(dataset, out / f"{name}.nc")
-    for path in save(figure, out / name):
+    for path in save(plot(dataset), out / name):
         print(path)
 
 

@@ -52,7 +52,7 @@ class Objectives(Command):
         print(f"\n{report.attrs['kind']}: {report.attrs['verdict']}")
         print(f"What would change the verdict: {report.attrs['would_change']}")
         if self.out is not None:
-            keep_result(report, plot_objective_report(report), self.out, "objectives")
+            keep_result(report, plot_objective_report, self.out, "objectives")
         return 0
 
 

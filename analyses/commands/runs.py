@@ -271,11 +271,11 @@ class Compare(Command):
         result = compare_thinking(several, tasks, self.thinking, **options)
         print(f"{self.split}, n = {len(tasks)}; intervals {100 * result.attrs['confidence']:.0f} %")
         print(table(*_thinking_table(result), right=[1, 2, 3]))
-        keep_result(result, plot_compare_thinking(result), self.out, "thinking")
+        keep_result(result, plot_compare_thinking, self.out, "thinking")
         if self.plans:
             result = compare_plans(several, tasks, **options)
             print(table(*_plans_table(result), right=[2]))
-            keep_result(result, plot_compare_plans(result), self.out, "plans")
+            keep_result(result, plot_compare_plans, self.out, "plans")
         return 0
 
 

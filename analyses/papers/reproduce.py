@@ -19,6 +19,7 @@ from analyses.papers.registry import find_figure
 from interp.errors import InputError, UnknownNameError
 
 CONDITIONS = ("auto", "paper", "ours")
+FORMATS = ("png", "pdf", "svg")
 
 
 @dataclass(frozen=True)
@@ -180,10 +181,9 @@ def _write(
     organism: Any,
     out: Path,
 ) -> Reproduction:
-    from interp.files import write_netcdf
+    from interp.files import write_atomically, write_netcdf
     from interp.style import save
 
-    pictures = save(entry.draw(dataset), out / entry.id, formats=("png", "pdf", "svg"))
     data = out / f"{entry.id}.nc"
     write_netcdf(dataset, data)
     record = {
@@ -197,11 +197,12 @@ def _write(
             "paper_in_words": str(entry.theirs),
         },
         **compared,
-        "files": {"figure": [path.name for path in pictures], "dataset": data.name},
+        "files": {"figure": [f"{entry.id}.{kind}" for kind in FORMATS], "dataset": data.name},
     }
     path = out / f"{entry.id}.json"
     text = json.dumps(finite(record), indent=2, ensure_ascii=False, allow_nan=False)
-    path.write_text(text + "\n", encoding="utf-8")
+    write_atomically(path, text + "\n")
+    pictures = save(entry.draw(dataset), out / entry.id, formats=FORMATS)
     return Reproduction(tuple(pictures), data, path, record)
 
 

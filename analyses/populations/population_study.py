@@ -6,13 +6,15 @@ import json
 import os
 import shlex
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
+from analyses.drawing import draw_and_save
 from analyses.objectives.choice_pictures import (
     agent_choices,
     plot_agent_choices,
@@ -33,7 +35,7 @@ from analyses.populations.population import (
 from analyses.populations.population_traits import population_traits
 from analyses.study.report import Report
 from interp.errors import InputError, UnknownNameError, check_integer
-from interp.files import write_netcdf
+from interp.files import write_atomically, write_netcdf
 from organisms.capabilities.objectives import Objectives
 
 STEERED = 2.0
@@ -93,8 +95,6 @@ def population_study(
     UnknownNameError
         If an example is no agent of the population.
     """
-    from interp.style import save
-
     for name, value, least in (("n", n, 1), ("n_traits", n_traits, 2), ("n_pairs", n_pairs, 1)):
         check_integer(name, value, least)
     started, out = time.monotonic(), Path(out)
@@ -107,49 +107,55 @@ def population_study(
             raise UnknownNameError("agent", name, by_name)
     out.mkdir(parents=True, exist_ok=True)
     results: dict[str, xr.Dataset] = {}
-    figures: dict[str, Any] = {}
+    drawing: dict[str, Callable[[], Any]] = {}
 
-    def keep(name: str, result: xr.Dataset, figure: Any = None) -> None:
+    def keep(
+        name: str, result: xr.Dataset, draw: Callable[..., Any] | None = None, *more: Any
+    ) -> None:
         results[name] = result
         write_netcdf(result, out / f"{name}.nc")
-        if figure is not None:
-            figures[name] = figure
-            save(figure, out / name)
+        if draw is not None:
+            drawing[name] = partial(draw, result, *more)
 
     behaviour = population_behaviour(organisms, n=n, seed=seed, progress=progress)
     traits = population_traits(organisms, n=n_traits, seed=seed + 1, progress=progress)
     told = forecast(traits, behaviour, seed=seed)
     keep("traits", traits)
-    keep("forecast", told, plot_forecast(told))
-    keep("population", behaviour, plot_population(behaviour, forecasts_of(told)))
+    keep("forecast", told, plot_forecast)
+    keep("population", behaviour, plot_population, forecasts_of(told))
     if known := known_agents(organisms):
         keep("known", known_objectives(known, seed=seed, progress=progress))
     for name in examples or example_agents(behaviour):
-        for kind, (result, figure) in _example(by_name[name], n_traits, n_pairs, seed).items():
-            keep(f"{kind}-{name}", result, figure)
-        before, after = retargeting_example(by_name[name], alpha=STEERED, seed=seed)
+        organism = by_name[name]
+        for kind, result, draw, *more in _example(organism, n_traits, n_pairs, seed):
+            keep(f"{kind}-{name}", result, draw, *more)
+        before, after = retargeting_example(organism, alpha=STEERED, seed=seed)
         keep(f"field_before-{name}", before)
+        keep(f"field-{name}", after)
         titles = ("nothing written", f"other goal written (×{STEERED:g})")
-        picture = plot_policy_field(before, after, by_name[name], titles=titles)
-        keep(f"field-{name}", after, picture)
+        drawing[f"field-{name}"] = partial(
+            plot_policy_field, before, after, organism, titles=titles
+        )
+    seconds = time.monotonic() - started
+    record = {"agents": [o.describe() for o in organisms], "seed": seed, "n": n, "seconds": seconds}
+    write_atomically(out / "study.json", json.dumps(record, indent=2) + "\n")
+    figures = draw_and_save(drawing, out)
     title = population if isinstance(population, str) else f"{len(organisms)} agents"
     page = _page(title, results, figures)
     page.section("How this was made")
     if isinstance(population, str):
         command = ["mesascope", "population", population, "--n", str(n), "--seed", str(seed)]
         page.code(shlex.join([*command, "--out", "DIR"]))
-    seconds = time.monotonic() - started
-    page.text(f"Made in {seconds:.0f} s on {os.cpu_count()} cores.")
-    record = {"agents": [o.describe() for o in organisms], "seed": seed, "n": n, "seconds": seconds}
-    (out / "study.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    page.text(f"Made in {time.monotonic() - started:.0f} s on {os.cpu_count()} cores.")
     return page.write(out / "report.html")
 
 
-def _example(organism: Any, n: int, n_pairs: int, seed: int) -> dict[str, tuple[xr.Dataset, Any]]:
-    """Return what is made of one agent: name → result and figure."""
+def _example(organism: Any, n: int, n_pairs: int, seed: int) -> Iterator[tuple[Any, ...]]:
+    """Yield what is made of one agent, as it is made: name, result, its plot and what that takes."""
     split = next(iter(organism[Objectives].diverging))
     report = objective_report(organism, n=n, seed=seed, progress=False)
-    choices = agent_choices(organism, split, seed=seed)
+    yield "report", report, plot_objective_report
+    yield "choices", agent_choices(organism, split, seed=seed), plot_agent_choices, organism
     probes = objective_probes(
         organism,
         organism.tasks(organism[Objectives].decorrelated, n, seed + 1),
@@ -157,13 +163,9 @@ def _example(organism: Any, n: int, n_pairs: int, seed: int) -> dict[str, tuple[
         seed=seed,
         progress=False,
     )
+    yield "probes", probes, plot_objective_probes
     swap = objective_swap(organism, n_pairs=n_pairs, seed=seed, progress=False)
-    return {
-        "report": (report, plot_objective_report(report)),
-        "choices": (choices, plot_agent_choices(choices, organism)),
-        "probes": (probes, plot_objective_probes(probes)),
-        "swap": (swap, plot_objective_swap(swap)),
-    }
+    yield "swap", swap, plot_objective_swap
 
 
 def example_agents(behaviour: xr.Dataset) -> list[str]:

@@ -8,8 +8,7 @@ import platform
 import shlex
 import sys
 import time
-import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from importlib import metadata
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
+from analyses.drawing import draw_and_save
 from analyses.plans.plan_formation import plan_formation, plot_plan_formation
 from analyses.plans.plan_probes import plan_probes, plot_plan_probes
 from analyses.question import is_unasked
@@ -137,8 +137,6 @@ def study(
         write_netcdf(results[name], out / f"{name}.nc")
     say(f"[{len(analyses) + 1}/{len(analyses) + 2}] {STAGES['plan_steering']}")
     steering, drawing, reasons = study_steering(organism, out, **options)
-    for name, result in steering.items():
-        write_netcdf(result, out / f"{name}.nc")
     answered = [name for name in results if not is_unasked(results[name])]
     drawing = {name: partial(analyses[name][1], results[name]) for name in answered} | drawing
     results, unanswered = results | steering, unanswered | reasons
@@ -148,7 +146,7 @@ def study(
     write_atomically(out / "study.json", json.dumps(record, indent=2) + "\n")
     say(f"[{len(analyses) + 2}/{len(analyses) + 2}] {STAGES['figures']}")
     drawing["example"] = partial(_example_episode, organism, out / "acting" / "run.zarr")
-    figures = _drawn(drawing, out)
+    figures = draw_and_save(drawing, out)
     page = study_page(
         f"Does {organism.name} plan?",
         f"{n_levels} levels of {split!r}; every number with its control, its interval and its n.",
@@ -170,27 +168,6 @@ def _versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             found[package] = "not installed"
     return found
-
-
-def _drawn(drawing: Mapping[str, Callable[[], Any]], out: Path) -> dict[str, Any]:
-    """Draw and save figures; None for one that fails, which is warned of: its numbers are written."""
-    from interp.style import save
-
-    figures: dict[str, Any] = {}
-    for name, draw in drawing.items():
-        try:
-            figure = draw()
-            if figure is not None:
-                save(figure, out / name)
-                figures[name] = figure
-        except Exception as error:
-            figures[name] = None
-            warnings.warn(
-                f"The figure {name!r} could not be drawn ({type(error).__name__}: {error}); the "
-                f"numbers are in {out}.",
-                stacklevel=3,
-            )
-    return figures
 
 
 def _example_episode(organism: Any, store: Path) -> Any:

@@ -15,6 +15,7 @@ from analyses.causes.steered_episode import plot_steered_episode, steered_episod
 from analyses.study.report import Report
 from analyses.verdict import best_cell
 from interp.errors import InputError
+from interp.files import write_netcdf
 from organisms.capabilities.capability import has_capability
 from organisms.capabilities.steering import Steering
 
@@ -42,7 +43,8 @@ def study_steering(
     organism
         See `analyses.study.study`.
     out
-        Folder; the recording that probes are fitted on is kept in ``steering``.
+        Folder; the recording that probes are fitted on is kept in ``steering``, and the result of
+        every kind is written (netCDF) as soon as it is there.
     seed, progress
         As in `analyses.study.study`.
 
@@ -61,7 +63,9 @@ def study_steering(
     figures: dict[str, Callable[[], Any]] = {}
     unanswered: dict[str, str] = {}
     if not has_capability(organism, Steering):
-        return {NAME: plan_steering(organism, "")}, {}, {}  # says why it cannot be asked
+        unasked = plan_steering(organism, "")  # says why
+        write_netcdf(unasked, out / f"{NAME}.nc")
+        return {NAME: unasked}, {}, {}
     for kind in organism[Steering].kinds:
         name = f"{NAME}-{kind}"
         try:
@@ -80,6 +84,7 @@ def study_steering(
         except InputError as error:
             unanswered[name] = str(error)
             continue
+        write_netcdf(result, out / f"{name}.nc")
         results[name], figures[name] = result, partial(plot_plan_steering, result)
         at = best(result)
         episode = steered_episode(

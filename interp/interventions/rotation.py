@@ -18,9 +18,10 @@ from interp.interventions.subspaces import Subspace
 from interp.network.capture import Capture
 from interp.network.clock import Clock
 from interp.network.gradients import gradients_on, ordinary
-from interp.network.hooks import clock_of, device_of, sites_of
 from interp.network.tensors import to_numpy
+from interp.network.view import NetworkView
 from interp.probes import split_groups
+from interp.runs.observations import check_units
 from interp.statistics import Interval, bootstrap_interval, paired_difference_interval
 
 Read = Callable[[Any], torch.Tensor]
@@ -137,7 +138,8 @@ def learn_rotation(
     Raises
     ------
     InputError
-        If inputs and targets do not match, the rank is larger than the dim, or there is no gradient.
+        If inputs and targets do not match, inputs are in other units than the network's
+        ``observation_space`` says, the rank is larger than the dim, or there is no gradient.
         Whether the session has switched gradients off (``no_grad``, ``inference_mode``) does not
         matter.
     UnknownSiteError, AddressError, InterventionError
@@ -274,7 +276,8 @@ class _Pairs:
                 f"A {type(network).__name__} has no clock; give it one with interp.wrap."
             )
         self.network, self.axis, self.read, self.batch_size = network, axis, read, batch_size
-        self.device = device_of(network)
+        self.view = NetworkView(network)
+        self.device = self.view.device
         self.base = ordinary(torch.as_tensor(base).to(self.device))
         inputs = ordinary(torch.as_tensor(source).to(self.device))
         if inputs.shape != self.base.shape or self.base.ndim <= axis:
@@ -282,8 +285,10 @@ class _Pairs:
                 f"base {tuple(self.base.shape)} and source {tuple(inputs.shape)} must be alike, with "
                 f"the pairs along axis {axis}."
             )
+        for shown in (self.base, inputs):
+            check_units(shown, getattr(network, "observation_space", None))
         self.n = int(self.base.shape[axis])
-        known = sites_of(network)
+        known = self.view.sites
         address.check(known)
         kept, logits = [], []
         for start in range(0, self.n, batch_size):
@@ -338,7 +343,7 @@ class _Pairs:
         # The clock says which pair each row is, so the value is looked up whatever the mini-batch.
         with (
             applying(self.network, [] if item is None else item),
-            clock_of(self.network).run(examples=rows),
+            self.view.clock.run(examples=rows),
         ):
             return self.read(self.network(picked))
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from interp.errors import AddressError, InputError
 from interp.network.gradients import gradients_on, ordinary
-from interp.network.hooks import clock_of, device_of
+from interp.network.view import NetworkView
 from interp.patching.engine import reading_of, run_unpatched
 from interp.patching.grid import Grid
 from interp.patching.metrics import (
@@ -97,7 +97,7 @@ donors, answers, read_step, first_step, n_bootstrap, confidence, seed
         first_step=first_step, read_step=read_step, batch_size=batch_size,
         n_bootstrap=n_bootstrap, confidence=confidence, seed=seed,
     )  # fmt: skip
-    with gradients_on(start.network):
+    with gradients_on(start.view.network):
         grid = grid_for(start, sites, steps, ticks, over, index)
         effect, pair = _estimated(start, grid)
     attrs = {
@@ -109,7 +109,7 @@ donors, answers, read_step, first_step, n_bootstrap, confidence, seed
 
 def _estimated(start: Opening, grid: Grid) -> tuple[np.ndarray, Pair]:
     """Return the estimates (example, *grid.shape), and what both runs answer."""
-    network, pairs, metric, setter = start.network, start.pairs, start.metric, start.setter
+    view, pairs, metric, setter = start.view, start.pairs, start.metric, start.setter
     base, donor = (ordinary(o) for o in pairs.base_and_donor(start.direction))
     chosen, read = start.donors, start.read_step
     matched = np.array_equal(chosen, np.arange(pairs.n_examples))
@@ -119,15 +119,13 @@ def _estimated(start: Opening, grid: Grid) -> tuple[np.ndarray, Pair]:
         with torch.no_grad():
             first = pairs.first_step
             kept = firings if matched else ()
-            own = run_unpatched(network, donor[:, rows], first, kept, read, examples=rows)
+            own = run_unpatched(view, donor[:, rows], first, kept, read, examples=rows)
             given = own
             if not matched:
                 others = torch.from_numpy(chosen)[rows]
-                given = run_unpatched(
-                    network, donor[:, others], first, firings, read, examples=others
-                )
+                given = run_unpatched(view, donor[:, others], first, firings, read, examples=others)
         with torch.enable_grad():
-            values, reading = _traced(network, base[:, rows], first, firings, read, rows)
+            values, reading = _traced(view, base[:, rows], first, firings, read, rows)
             readings = (own.reading, reading.detach())
             both = readings if start.direction == "denoise" else readings[::-1]
             pair = make_pair(both[0], both[1], start.answers, rows)
@@ -166,7 +164,7 @@ def _gradients(total: Tensor, values: list[Tensor]) -> Sequence[Tensor | None]:
 
 
 def _traced(
-    network: Any,
+    view: NetworkView,
     observations: Tensor,
     first_step: int,
     firings: list[Firing],
@@ -174,8 +172,8 @@ def _traced(
     rows: Tensor,
 ) -> tuple[dict[Firing, Tensor], Reading]:
     """Run from the first firing's step with gradients; return the firings and the reading."""
-    observations = observations.to(device_of(network))
-    wanted, clock = set(firings), clock_of(network)
+    observations = observations.to(view.device)
+    wanted, network, clock = set(firings), view.network, view.clock
     values: dict[Firing, Tensor] = {}
 
     def keep(tensor: Tensor, hook: Any) -> Tensor | None:

@@ -60,7 +60,7 @@ def run_blocks(
         def run(observations: Tensor, rows: Tensor, firings: Any, states: Any = ()) -> Run:
             picked = observations[:, rows.to(observations.device)]
             return run_unpatched(
-                start.network,
+                start.view,
                 picked,
                 pairs.first_step,
                 firings,

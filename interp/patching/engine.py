@@ -13,7 +13,7 @@ from torch.utils._pytree import tree_map
 
 from interp.contract import named_outputs
 from interp.errors import AddressError, InputError, UnfiredInterventionError
-from interp.network.hooks import check_rank, clock_of, device_of, sites_of
+from interp.network.view import NetworkView, check_rank
 from interp.patching.metrics import Reading
 from interp.patching.setters import Firing
 
@@ -39,8 +39,8 @@ class Run:
     """(row,) int64: which example each row is, for interventions that ask the clock."""
 
 
-def resolve(network_or_organism: Any) -> Any:
-    """Return the network of an organism, or the network itself.
+def resolve(network_or_organism: Any) -> NetworkView:
+    """Return what is to be known of the network of an organism, or of the network itself.
 
     Raises
     ------
@@ -50,13 +50,13 @@ def resolve(network_or_organism: Any) -> Any:
     network = network_or_organism
     if not hasattr(network, "hook_dict"):
         network = getattr(network, "network", network)
-    sites = sites_of(network)
-    if not callable(network) or not any(sites.values()):
+    view = NetworkView(network)
+    if not callable(network) or not any(view.sites.values()):
         raise InputError(
             f"Patching needs a network whose sites have named dims; {type(network).__name__} has "
-            f"{len(sites)} sites without."
+            f"{len(view.sites)} sites without."
         )
-    return network
+    return view
 
 
 def pad_rows(rows: Tensor) -> Tensor:
@@ -71,7 +71,7 @@ def take_rows(state: Any, rows: Tensor) -> Any:
 
 
 def run_unpatched(
-    network: Any,
+    view: NetworkView,
     observations: Tensor,
     first_step: int,
     firings: Collection[Firing],
@@ -91,11 +91,11 @@ def run_unpatched(
     InputError
         If the network's output is not a `NetworkOutput`.
     """
-    observations = observations.to(device_of(network))
+    observations = observations.to(view.device)
     if examples is None:
         examples = torch.arange(observations.shape[1])
     kept: dict[Firing, Tensor] = {}
-    wanted, clock = set(firings), clock_of(network)
+    wanted, network, clock = set(firings), view.network, view.clock
 
     def keep(tensor: Tensor, hook: Any) -> None:
         at = Firing(hook.name, clock.step, clock.tick)  # type: ignore[arg-type]
@@ -115,9 +115,8 @@ def run_unpatched(
     missing = [firing for firing in firings if firing not in kept]
     if missing:
         raise AddressError(f"Never fired during the run: {missing[0]} ({len(missing)} in all).")
-    known = sites_of(network)
     for firing, tensor in kept.items():
-        check_rank(firing.site, tensor, tuple(d for d in known[firing.site] if d != "tick"))
+        check_rank(firing.site, tensor, view.feature_dims(firing.site))
     return Run(observations, states, kept, reading_of(output), examples)
 
 
@@ -143,7 +142,7 @@ class Resumer:
 
     Parameters
     ----------
-    network
+    view
         As `resolve` gives.
     run
         With the states before the steps that are patched.
@@ -151,11 +150,10 @@ class Resumer:
         Labels of the run's first step and of the step that is read.
     """
 
-    def __init__(self, network: Any, run: Run, first_step: int, read_step: int):
-        self.network, self.run = network, run
+    def __init__(self, view: NetworkView, run: Run, first_step: int, read_step: int):
+        self.network, self.clock, self.run = view.network, view.clock, run
         self.first_step, self.read_step = first_step, read_step
-        self.clock = clock_of(network)
-        self.resumable = callable(getattr(network, "stage_of", None))
+        self.resumable = callable(getattr(self.network, "stage_of", None))
         self._moments: dict[tuple[int, ...], Any] = {}
         self._moments_step: int | None = None
 
@@ -207,7 +205,7 @@ class Resumer:
 
 @contextmanager
 def patching_hooks(
-    network: Any,
+    view: NetworkView,
     replacements: Mapping[Firing, Tensor],
     write: Callable[[Firing, Tensor, Tensor], Tensor],
     must_fire: Collection[Firing] | None = None,
@@ -221,7 +219,7 @@ def patching_hooks(
     UnfiredInterventionError
         On leaving without an exception, if a firing never happened.
     """
-    clock = clock_of(network)
+    clock = view.clock
     fired: set[Firing] = set()
 
     def hook(tensor: Tensor, hook: Any) -> Tensor | None:
@@ -232,7 +230,7 @@ def patching_hooks(
         return write(at, tensor, replacements[at])
 
     sites = dict.fromkeys(firing.site for firing in replacements)
-    with network.hooks(fwd_hooks=[(site, hook) for site in sites]):
+    with view.network.hooks(fwd_hooks=[(site, hook) for site in sites]):
         yield
     unfired = set(replacements if must_fire is None else must_fire) - fired
     if unfired:

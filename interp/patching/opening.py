@@ -10,20 +10,22 @@ import torch
 from torch import Tensor
 
 from interp.errors import InputError, MesascopeError, check_integer
-from interp.network.hooks import clock_of, device_of, sites_of
+from interp.network.view import NetworkView
 from interp.patching.engine import Resumer, Run, reading_of, resolve
 from interp.patching.grid import Grid, make_grid, pick, sites_named
 from interp.patching.metrics import Metric, MetricFunction, as_metric, check_answers
 from interp.patching.pairs import Direction, Pairs, as_pairs, donor_examples
 from interp.patching.result import Statistics
 from interp.patching.setters import Setter, as_setter, setter_name
+from interp.runs.observations import check_units
 
 
 @dataclass(frozen=True)
 class Opening:
     """Whose activations are patched, in which runs, and how the effect is read."""
 
-    network: Any
+    view: NetworkView
+    """Of the network."""
     pairs: Pairs
     metric: Metric
     setter: Setter
@@ -43,7 +45,7 @@ class Opening:
 
     def resumer(self, run: Run) -> Resumer:
         """Return what runs rows of an unpatched run on."""
-        return Resumer(self.network, run, self.pairs.first_step, self.read_step)
+        return Resumer(self.view, run, self.pairs.first_step, self.read_step)
 
     def attrs(self, method: str) -> dict[str, Any]:
         """Return the attributes that the results of all ways of patching have."""
@@ -73,15 +75,18 @@ def opening(
     seed: int,
 ) -> Opening:
     """Return the arguments that all ways of patching share, checked; see `interp.patching.patch_sweep`."""
-    network = resolve(network_or_organism)
+    view = resolve(network_or_organism)
+    view.warn_in_training_mode()
     pairs = as_pairs(clean, corrupted, first_step)
+    for shown in (pairs.clean, pairs.corrupted):
+        check_units(shown, getattr(view.network, "observation_space", None))
     how = as_metric(metric), as_setter(setter)
     check_integer("batch_size", batch_size, 1)
     statistics = Statistics(n_bootstrap, confidence, seed)
     read = pairs.steps[-1] if read_step is None else pick("read_step", read_step, pairs.steps)[0]
     pairs.base_and_donor(direction)  # checks the direction
     return Opening(
-        network,
+        view,
         pairs,
         *how,
         direction,
@@ -96,12 +101,12 @@ def opening(
 
 def grid_for(start: Opening, sites: Any, steps: Any, ticks: Any, over: Any, index: Any) -> Grid:
     """Return the table's cells."""
-    known = sites_of(start.network)
-    sizes = measure_sizes(start.network, start.pairs, sites_named(known, sites))
+    known = start.view.sites
+    sizes = measure_sizes(start.view, start.pairs, sites_named(known, sites))
     return make_grid(known, sizes, start.steps, sites, steps, ticks, over, index)
 
 
-def measure_sizes(network: Any, pairs: Pairs, sites: list[str]) -> dict[str, tuple[int, ...]]:
+def measure_sizes(view: NetworkView, pairs: Pairs, sites: list[str]) -> dict[str, tuple[int, ...]]:
     """Return site → sizes of its dims within a step, seen in one step of one example.
 
     Raises
@@ -111,9 +116,9 @@ def measure_sizes(network: Any, pairs: Pairs, sites: list[str]) -> dict[str, tup
     """
     from interp.network.capture import Capture
 
-    observation = pairs.clean[:1, :1].to(device_of(network))
+    network, observation = view.network, pairs.clean[:1, :1].to(view.device)
     try:
-        with torch.no_grad(), clock_of(network).run(), Capture(network, sites) as capture:
+        with torch.no_grad(), view.clock.run(), Capture(network, sites) as capture:
             output = network(observation, None)
     except MesascopeError:
         raise

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from interp.errors import AddressError, InputError
 from interp.interventions.address import Address
-from interp.network.hooks import sites_of
 from interp.network.site_names import select_sites
+from interp.network.view import NetworkView
 from interp.patching.blocks import run_blocks
 from interp.patching.engine import Resumer, Run, pad_rows, patching_hooks
 from interp.patching.metrics import MetricFunction, Pair, Reading
@@ -127,7 +127,7 @@ first_step, batch_size, n_bootstrap, confidence, seed, progress
         wanted = [firing for place in graph.senders for firing in place.firings]
         for block in run_blocks(start, graph.nodes, wanted, start.steps):
             paths = _Paths(
-                start.network, block.base, block.donor, start.resumer(block.base), start.setter
+                start.view, block.base, block.donor, start.resumer(block.base), start.setter
             )
             found.append(block.pair)
             n = len(block.rows)
@@ -167,12 +167,12 @@ def _graph(
     if any(isinstance(address, str) for address in sent.values()):
         raise InputError(f"{OUTPUT!r} is a receiver, not a sender.")
     addresses = [a for a in (*sent.values(), *received.values()) if isinstance(a, Address)]
-    known = sites_of(start.network)
+    known = start.view.sites
     for address in addresses:
         address.check(known)
     frozen_sites = select_sites(nodes, known) if nodes else []
     named = dict.fromkeys([*frozen_sites, *(address.site for address in addresses)])
-    sizes = measure_sizes(start.network, start.pairs, list(named))
+    sizes = measure_sizes(start.view, start.pairs, list(named))
     spell = partial(_place, known=known, sizes=sizes, steps=start.steps)
     senders = [spell(name, address) for name, address in sent.items()]
     receivers = [None if isinstance(a, str) else spell(n, a) for n, a in received.items()]
@@ -184,8 +184,8 @@ def _graph(
 class _Paths:
     """The two runs of path patching, over one block of examples."""
 
-    def __init__(self, network: Any, base: Run, donor: Run, resumer: Resumer, setter: Any):
-        self.network, self.base, self.donor = network, base, donor
+    def __init__(self, view: NetworkView, base: Run, donor: Run, resumer: Resumer, setter: Any):
+        self.view, self.base, self.donor = view, base, donor
         self.resumer, self.setter = resumer, setter
         self.rows = torch.arange(base.observations.shape[1], device=base.observations.device)
 
@@ -214,7 +214,7 @@ class _Paths:
         # Nodes before the sender in its step may not fire again, and cannot have changed.
         frozen = {f: old[f] for f in nodes if f.step >= start}
         must = {f for f in frozen if f in new or f.step > start or (f.tick or 0) > first}
-        with patching_hooks(self.network, frozen, write, must_fire=must):
+        with patching_hooks(self.view, frozen, write, must_fire=must):
             arrived[OUTPUT] = self._continue(sender.firings)
         return arrived
 
@@ -234,7 +234,7 @@ class _Paths:
             f: v for f, v in held.items() if (f.step, f.tick or 0) >= (first.step, first.tick or 0)
         }
         with patching_hooks(
-            self.network, held, lambda f, tensor, value: receiver.write(tensor, value)
+            self.view, held, lambda f, tensor, value: receiver.write(tensor, value)
         ):
             return self._continue(list(held))
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from interp.network.site_names import SiteNames
+    from interp.network.view import NetworkView
 
 
 def patch_sweep(
@@ -116,8 +117,14 @@ def patch_sweep(
     UnknownSiteError, UnknownNameError, AddressError
         For sites, axes, labels or positions that do not exist.
     InputError
-        For observations, answers, donors or activations of the wrong shape or not finite; and when
-        the metric contrasts two answers that are the same.
+        For observations, answers, donors or activations of the wrong shape or not finite; for
+        observations in other units than the network's ``observation_space`` says; and when the metric
+        contrasts two answers that are the same.
+
+    Warns
+    -----
+    TrainingModeWarning
+        If dropout or batch norm of the network is in training mode.
 
     References
     ----------
@@ -155,7 +162,7 @@ def patch_sweep(
         torch.inference_mode(),
         tqdm(total=effect.size, unit="patch", desc="patching", disable=not progress) as bar,
     ):
-        job = _Sweep(start.network, grid, start.setter, start.metric, batch_size, bar)
+        job = _Sweep(start.view, grid, start.setter, start.metric, batch_size, bar)
         for block in run_blocks(start, firings, firings, starts):
             resumer = start.resumer(block.base)
             job.block(block, resumer, effect)
@@ -193,9 +200,15 @@ class _Sweep:
     """One sweep: blocks of examples, within them bundles of firings, within them chunks of rows."""
 
     def __init__(
-        self, network: Any, grid: Grid, setter: Setter, metric: Metric, batch_size: int, bar: Any
+        self,
+        view: NetworkView,
+        grid: Grid,
+        setter: Setter,
+        metric: Metric,
+        batch_size: int,
+        bar: Any,
     ):
-        self.network, self.grid = network, grid
+        self.view, self.grid = view, grid
         self.setter, self.metric = setter, metric
         self.batch_size, self.bar = batch_size, bar
         self.bundles = list(grid.bundles())
@@ -246,7 +259,7 @@ class _Sweep:
 
         if not len(cell_of):
             return effect.cpu().numpy()
-        with patching_hooks(self.network, replacements, write):
+        with patching_hooks(self.view, replacements, write):
             for cell, example in zip(
                 cell_of.split(self.batch_size), example_of.split(self.batch_size), strict=True
             ):

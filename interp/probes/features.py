@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
+from interp.contract import facts_of, outputs_of
 from interp.errors import InputError, UnknownSiteError
 from interp.network.site_names import natural_key, select_sites, was_left_out
 
@@ -32,10 +33,12 @@ def site_names(data: xr.Dataset) -> list[str]:
 
     Sorted: a store without consolidated metadata lists its arrays in any order.
     """
+    said = {*outputs_of(data), *facts_of(data)}  # what the network puts out, what the world told
     names = [
         str(name)
         for name, variable in data.data_vars.items()
         if name not in NOT_SITES
+        and name not in said
         and not str(name).startswith(OBSERVED)
         and variable.dims[:2] == ("episode", "step")
         and variable.ndim > 2

@@ -281,12 +281,13 @@ def run_attrs(organism: Any, spaces: Spaces, variables: Mapping[str, Variable]) 
     """Return what a run says of itself beyond its identity: JSON texts.
 
     ``outcome``, ``deliberation``, ``place_dims``, ``action_space``; ``outputs`` and ``facts``, the names
-    of the variables that are these.
+    of the variables that are these; ``network_sites``, all that could have been kept.
     """
     named = {
         key: json.dumps([name for name, v in variables.items() if v.role == role])
         for key, role in (("outputs", "output"), ("facts", "fact"))
     }
+    named["network_sites"] = json.dumps(list(organism.sites))
     return {**contract_attrs(organism), "action_space": action_json(spaces.action), **named}
 
 

@@ -16,7 +16,7 @@ from interp.attributes import attribute
 from interp.contract import Organism, Tasks, spaces_of
 from interp.errors import InputError, UnfiredInterventionError
 from interp.interventions.applied import Intervention, applying, as_interventions
-from interp.network.hooks import clock_of, device_of
+from interp.network.view import NetworkView, device_of
 from interp.network.weights import weights_sha256
 from interp.runs.episodes import (
     DEFAULT_BATCH,
@@ -320,7 +320,7 @@ def _checked_interventions(
     Yields a function that notes, in the store, which have fired so far.
     """
     network: Any = organism.network
-    clock = clock_of(network)
+    clock = NetworkView(network).clock
     noted = list(writer.attributes.get("interventions_fired", [False] * len(interventions)))
     fired = list(noted)
     resumed = any(noted)

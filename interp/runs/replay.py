@@ -13,9 +13,9 @@ from interp.contract import is_observation, named_outputs, output_dims
 from interp.errors import InputError, check_integer
 from interp.interventions.applied import Intervention, applying
 from interp.network.capture import Capture
-from interp.network.hooks import clock_of, device_of, sites_of
 from interp.network.site_names import select_sites
 from interp.network.tensors import to_numpy
+from interp.network.view import NetworkView
 from interp.runs.observations import by_variable, check_units, from_variables, tensor_of
 
 if TYPE_CHECKING:
@@ -89,19 +89,18 @@ def replay(
     rows = None if examples is None else np.asarray(examples)
     if rows is not None and (rows.shape != (n_rows,) or rows.dtype.kind not in "iu"):
         raise InputError(f"examples must be {n_rows} integers, one for every row of the batch.")
-    device = device_of(network)
-    known = sites_of(network)
-    chosen = select_sites(sites, known)
+    view = NetworkView(network)
+    chosen = select_sites(sites, view.sites)
     with (
         torch.inference_mode(),
         applying(network, interventions),
         Capture(network, chosen) as capture,
-        clock_of(network).run(first_step, rows),
+        view.clock.run(first_step, rows),
     ):
-        starts = None if episode_starts is None else episode_starts.to(device)
-        output = network(tree_map(lambda tensor: tensor.to(device), shown), None, starts)
+        starts = None if episode_starts is None else episode_starts.to(view.device)
+        output = network(tree_map(lambda tensor: tensor.to(view.device), shown), None, starts)
     data = {
-        site: (("step", "batch", *known[site]), to_numpy(t))
+        site: (("step", "batch", *view.sites[site]), to_numpy(t))
         for site, t in capture.stacked().items()
     }
     dims = output_dims(output)

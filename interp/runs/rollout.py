@@ -15,8 +15,8 @@ from torch.utils._pytree import tree_map
 from interp.contract import Spaces, World, named_outputs, output_dims, spaces_of
 from interp.errors import InputError, check_integer
 from interp.network.clock import ClosedLoop
-from interp.network.hooks import clock_of, device_of
 from interp.network.tensors import output_array
+from interp.network.view import clock_of, device_of
 from interp.runs.heads import Head, check_action, head_of, no_action
 from interp.runs.observations import (
     as_tensors,
@@ -110,16 +110,19 @@ def rollout(
         else []
     )
     state = network.initial_state(len(rows))
+    clock, device = clock_of(network), device_of(network)
     step, memory = -thinking_steps, {}
     while len(rows):
         check_observation(spaces, observation)
         seen, facts = rows_of(observation, rows), _facts(world, rows)
         for name, array in by_variable(seen).items():
             _check_finite(name, array, step, first_episode + rows)
-        loop = ClosedLoop(world, rows, memory)
-        outputs, dims, state = _forward(
-            network, seen, state, step, first_episode + rows, loop, spaces
-        )
+        shown, loop = as_tensors(seen, device), ClosedLoop(world, rows, memory)
+        # Grad mode is set around the call alone: held across a yield it would leak to the consumer.
+        with torch.inference_mode(), clock.run(step, first_episode + rows, loop):
+            output = network(shown, state)
+        state, dims = output.state, output_dims(output, spaces.action)
+        outputs = {name: output_array(tensor[0]) for name, tensor in named_outputs(output).items()}
         for name, array in outputs.items():
             _check_finite(f"The network's {name}", array, step, first_episode + rows)
         if step < 0:
@@ -137,7 +140,7 @@ def rollout(
         if done.any():
             going = np.flatnonzero(~done)
             rows = rows[going]
-            keep = torch.as_tensor(going, device=device_of(network))
+            keep = torch.as_tensor(going, device=device)
             state = tree_map(partial(torch.index_select, dim=0, index=keep), state)
         step += 1
 
@@ -153,22 +156,6 @@ def check_options(thinking_steps: int, seed: int, temperature: float) -> None:
 def check_batch_size(batch_size: int) -> None:
     """Raise InputError unless it is an integer of at least 1."""
     check_integer("batch_size", batch_size, 1)
-
-
-def _forward(
-    network: Any,
-    observation: Any,
-    state: Any,
-    step: int,
-    examples: np.ndarray,
-    loop: ClosedLoop,
-    spaces: Spaces,
-) -> tuple[dict[str, np.ndarray], dict[str, tuple[str, ...]], Any]:
-    # Grad mode is set around the call alone: held across a yield it would leak to the consumer.
-    with torch.inference_mode(), clock_of(network).run(step, examples, loop):
-        output = network(as_tensors(observation, device_of(network)), state)
-    named = {name: output_array(tensor[0]) for name, tensor in named_outputs(output).items()}
-    return named, output_dims(output, spaces.action), output.state
 
 
 def _facts(world: Any, rows: np.ndarray) -> dict[str, np.ndarray]:

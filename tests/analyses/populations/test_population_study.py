@@ -1,6 +1,7 @@
 """The study of a population and the report on one agent, on tiny untrained agents: they hold together."""
 
 import dataclasses
+import importlib
 import json
 
 import pytest
@@ -47,6 +48,26 @@ def test_the_page_holds_every_agent_and_every_result_opens(page, agents):
             assert dataset.sizes
     record = json.loads((page.parent / "study.json").read_text())
     assert [entry["organism"] for entry in record["agents"]] == [o.name for o in agents]
+
+
+def test_figures_that_cannot_be_drawn_cost_no_numbers(agents, tmp_path, monkeypatch):
+    module = importlib.import_module("analyses.populations.population_study")
+
+    def unlucky(*given, **options):
+        raise ZeroDivisionError("no ink")
+
+    for name in ("plot_forecast", "plot_agent_choices", "plot_policy_field"):
+        monkeypatch.setattr(module, name, unlucky)
+    with pytest.warns(UserWarning, match="could not be drawn"):
+        page = population_study(
+            agents, tmp_path, n=12, n_traits=8, n_pairs=2, examples=["door-c0-s1"], progress=False
+        )
+    kinds = ("report", "choices", "probes", "swap", "field_before", "field")
+    there = {path.stem for path in tmp_path.glob("*.nc")}
+    assert there >= {"traits", "forecast", "population", *(f"{k}-door-c0-s1" for k in kinds)}
+    assert json.loads((tmp_path / "study.json").read_text())["n"] == 12
+    assert not (tmp_path / "forecast.png").exists() and (tmp_path / "population.png").exists()
+    assert "could not be drawn" in page.read_text()
 
 
 def test_untrained_agents_are_said_to_have_no_objective(agents):

@@ -1,4 +1,6 @@
+import importlib
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ from analyses.recordings import labels_of
 from analyses.study.study import study
 from interp.concepts import Concept
 from interp.errors import InputError, StoreMismatchError, TooFewClassesError
+from organisms.capabilities.steering import Steering
 from organisms.card import Card
 from organisms.networks.build import network_record
 from organisms.networks.config import ConvConfig
@@ -66,6 +69,31 @@ def test_a_second_study_takes_up_the_recordings_and_says_the_same(studied):
     study(untrained(), studied.parent, **OPTIONS)
     assert store.stat().st_mtime_ns == written
     assert json.loads((studied.parent / "study.json").read_text()) == before
+
+
+def test_results_of_each_kind_of_steering_are_there_before_the_next(monkeypatch, tmp_path):
+    """What is interrupted in its second kind has the first on the disk."""
+    module = importlib.import_module("analyses.study.study_steering")
+    kinds = untrained()[Steering].kinds
+    asked = []
+
+    def one(organism, tasks, **options):
+        asked.append(tasks)
+        if len(asked) == 2:
+            raise KeyboardInterrupt
+        return xr.Dataset({"found": False})
+
+    monkeypatch.setattr(module, "plan_steering", one)
+    monkeypatch.setattr(module, "fitted_directions", lambda *a, **k: SimpleNamespace(probes={}))
+    monkeypatch.setattr(module, "steered_episode", lambda *a, **k: None)
+    monkeypatch.setattr(
+        module, "best", lambda result: xr.Dataset({"site": "h", "alpha": 1.0, "n_directional": 1})
+    )
+    with pytest.raises(KeyboardInterrupt):
+        module.study_steering(untrained(), tmp_path, seed=0, progress=False)
+    assert len(kinds) > 1 and [path.stem for path in tmp_path.glob("*.nc")] == [
+        f"plan_steering-{kinds[0]}"
+    ]
 
 
 def test_another_organism_in_the_same_folder_is_refused(studied):

@@ -1,5 +1,6 @@
 """A study of an agent of every family, and of one that another package would bring."""
 
+import importlib
 import json
 
 import pytest
@@ -63,6 +64,21 @@ def test_a_bandit_has_no_plans_and_is_told_so(tmp_path):
     assert "regret" in record["thinking_time"]["text"]
     assert "verdict unanswered" in path.read_text()
     assert is_unasked(xr.load_dataset(tmp_path / "plan_probes.nc"))
+
+
+def test_a_figure_that_cannot_be_drawn_costs_no_numbers(tmp_path, monkeypatch):
+    def unlucky(dataset):
+        raise ZeroDivisionError("no ink")
+
+    module = importlib.import_module("analyses.study.study")
+    monkeypatch.setattr(module, "plot_thinking_time", unlucky)
+    with pytest.warns(UserWarning, match="'thinking_time' could not be drawn .*no ink"):
+        path = study(bandit(FOREIGN), tmp_path, concepts=["paid_next"], **SMALL)
+    for name in ("thinking_time", "plan_probes", "plan_formation", "plan_steering"):
+        assert xr.load_dataset(tmp_path / f"{name}.nc").attrs["analysis"] == name
+    assert "thinking_time" in told(path) and not (tmp_path / "thinking_time.png").exists()
+    assert (tmp_path / "plan_probes.png").exists()
+    assert "could not be drawn" in path.read_text()
 
 
 def test_concepts_that_are_given_are_looked_for(tmp_path):

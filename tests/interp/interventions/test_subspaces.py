@@ -4,6 +4,7 @@ import torch
 import xarray as xr
 from sklearn.linear_model import LogisticRegression
 
+from interp.contract import ArraySpace
 from interp.errors import AssetError, InputError, InterventionError, TooFewClassesError
 from interp.interventions.address import Address
 from interp.interventions.applied import Intervention
@@ -204,6 +205,15 @@ def search(module, base, source, targets, **options):
 def counterfactual(base, source):
     """The class of a base that took over `a`, and nothing else, from the source."""
     return (2 * (source[:, 0] > 0) + (base[:, 1] > 0)).long()
+
+
+def test_a_search_refuses_observations_in_other_units():
+    network = wrap(Planted(), {"hidden": Site("hidden", ("unit",))})
+    network.observation_space = ArraySpace(("place",), (6,), "uint8", 0, 255)
+    base, source = (255 * torch.rand(2, 8, 6)).round()
+    for given in ((base, source / 255), (base / 255, source)):
+        with pytest.raises(InputError, match="units of its world"):
+            learn_rotation(network, Address("hidden"), *given, dim="unit", rank=1)
 
 
 def test_a_planted_variable_is_found():

@@ -18,6 +18,7 @@ from interp.interventions.address import Address
 from interp.interventions.applied import Intervention, applying
 from interp.interventions.named import swap
 from interp.network.hooks import HookedNetwork, SitePoint
+from interp.network.view import NetworkView
 from interp.patching import against_control, patch_sweep, setters
 from interp.patching.engine import patching_hooks
 from interp.patching.setters import Firing
@@ -430,6 +431,8 @@ def test_activations_that_are_not_finite_are_refused(line):
 def test_a_patch_that_never_fires_raises(line):
     clean, _ = line_pairs()
     with pytest.raises(UnfiredInterventionError, match="step=9"):
-        with patching_hooks(line, {Firing("encoder", 9, None): torch.ones(1)}, lambda *_: None):
+        with patching_hooks(
+            NetworkView(line), {Firing("encoder", 9, None): torch.ones(1)}, lambda *_: None
+        ):
             line(torch.as_tensor(clean))
     assert not line.encoder.fwd_hooks

@@ -1,11 +1,13 @@
 """Networks that answer otherwise than with logits and a value, and sessions without gradients."""
 
+import warnings
+
 import numpy as np
 import pytest
 import torch
 
-from interp.contract import NetworkOutput, Outputs
-from interp.errors import InputError, UnknownNameError
+from interp.contract import ArraySpace, NetworkOutput, Outputs
+from interp.errors import InputError, TrainingModeWarning, UnknownNameError
 from interp.interventions.address import Address
 from interp.patching import attribution_patch, patch_sweep, path_patch
 from tests.interp.patching.patching_network import LineNetwork, line_pairs
@@ -100,6 +102,44 @@ def test_no_gradient_is_an_error():
         network.weight = torch.nn.Parameter(torch.ones(1))
     with pytest.raises(InputError, match="made under torch.inference_mode"):
         attribution_patch(network, *pairs, metric="value", **WHERE)
+
+
+@pytest.mark.parametrize("patch", [patch_sweep, attribution_patch])
+def test_observations_in_other_units_are_refused(patch):
+    network = LineNetwork()
+    network.observation_space = ArraySpace(("x",), (3,), "uint8", 0, 255)
+    clean, corrupted = line_pairs(examples=3)
+    right = patch(network, clean.astype(float), corrupted, metric="value", **WHERE)  # whole numbers
+    assert float(abs(right.effect).max()) > 0
+    for given in ((clean / 255, corrupted / 255), (clean, corrupted / 255)):
+        with pytest.raises(InputError, match="units of its world.*Multiply them by 255"):
+            patch(network, *given, metric="value", **WHERE)
+
+
+class Dropping(LineNetwork):
+    def __init__(self):
+        super().__init__()
+        self.drop = torch.nn.Dropout(0.5)
+
+    def forward(self, observations, state=None, episode_starts=None):
+        logits, value, state = super().forward(observations, state)
+        return NetworkOutput(self.drop(logits), value, state)
+
+
+def test_a_network_in_training_mode_is_warned_of():
+    network, pairs = Dropping().train(), line_pairs(examples=3)
+    paths = (Address("encoder"), {"answer": "output"}, (), "value")
+    for patch in (
+        lambda: patch_sweep(network, *pairs, metric="value", **WHERE),
+        lambda: attribution_patch(network, *pairs, metric="value", **WHERE),
+        lambda: path_patch(network, *pairs, *paths),
+    ):
+        with pytest.warns(TrainingModeWarning, match=r"Dropout 'drop'.*\.eval\(\)"):
+            patch()
+    network.eval()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        patch_sweep(network, *pairs, metric="value", **WHERE)
 
 
 def test_a_network_that_takes_no_steps_is_refused_in_words():

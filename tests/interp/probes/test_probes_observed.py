@@ -8,7 +8,11 @@ from interp.errors import InputError, UnknownSiteError
 from interp.interventions.address import Address
 from interp.interventions.recorded_values import RecordedValues
 from interp.probes import directions, fit_probes, one_hot_observation
-from interp.probes.features import site_names, tiles_or_numbers
+from interp.probes.features import choose_sites, site_names, tiles_or_numbers
+from interp.runs.episodes import run_episodes
+from interp.runs.recording import record
+from interp.store.read import open_store
+from tests.toys import ToyOrganism, ToyTasks
 
 EPISODES, STEPS = 40, 7
 QUIET = {"progress": False, "groups": None, "n_bootstrap": 100}
@@ -135,6 +139,28 @@ def test_a_site_that_was_left_out_is_told_from_one_that_is_not_there():
             call("layers.0.mlp")
         with pytest.raises(UnknownSiteError, match="no site named 'layers.9.mlp'"):
             call("layers.9.mlp")
+
+
+def test_what_the_network_says_and_what_the_world_tells_are_no_sites():
+    noise = (("episode", "step", "axis"), floats(8, 0.0, 1.0))
+    run = bare_run(mean=noise, wind=noise)
+    assert site_names(run) == ["h", "mean", "wind"]  # of a run that says nothing of itself
+    run.attrs |= {"outputs": '["mean"]', "facts": '["wind"]'}
+    assert site_names(run) == ["h"]
+    target = xr.DataArray((run.wind[..., 0] > 0).astype(int), dims=("episode", "step"))
+    table = fit_probes(run, target, controls=("majority",), **QUIET)
+    assert table.site.values.tolist() == ["h"]
+
+
+def test_runs_and_stores_name_the_sites_that_they_left_out(tmp_path):
+    tasks = ToyTasks((1, 2, 3))
+    record(ToyOrganism(), tasks, tmp_path / "a", ["encoder"], progress=False)
+    for run in (run_episodes(ToyOrganism(), tasks, sites=["encoder"]), open_store(tmp_path / "a")):
+        assert site_names(run) == ["encoder"]
+        with pytest.raises(UnknownSiteError, match=r"has the site 'h', but this run did not keep"):
+            choose_sites(run, ["h"])
+        with pytest.raises(UnknownSiteError, match="no site named 'hh'"):
+            choose_sites(run, ["hh"])
 
 
 def test_numbers_far_from_zero_keep_their_digits():
