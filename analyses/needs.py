@@ -225,6 +225,24 @@ class Kind:
 
 
 @dataclass(frozen=True)
+class OnePair:
+    """Tasks that tell apart objectives of one pair, base and proxy."""
+
+    def missing(self, asked: Asked) -> str | None:
+        """See `Need`."""
+        from organisms.capabilities.capability import has_capability
+        from organisms.capabilities.objectives import Objectives
+
+        if asked.is_run or not has_capability(asked.thing, Objectives):
+            return None  # `Ability` says that there are none at all
+        pairs = list(dict.fromkeys(asked.thing[Objectives].diverging.values()))
+        if len(pairs) == 1:
+            return None
+        found = ", ".join(f"{base} and {proxy}" for base, proxy in pairs) or "none"
+        return f"it is asked about one pair of objectives that part, and its tasks have {found}"
+
+
+@dataclass(frozen=True)
 class Names:
     """Concepts of these names, unless others are given."""
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from analyses.needs import Ability
+from analyses.needs import Ability, OnePair
 from analyses.objectives.behavioural_objective import behavioural_objective
 from analyses.populations.population import about, agents_of, as_column, short_names
 from analyses.populations.population_traits import coinciding_tasks
@@ -31,7 +31,7 @@ def known_agents(agents: str | Iterable[Any]) -> list[Any]:
 
 @question(
     "Does the behaviour of agents whose objective is known give it away?",
-    needs=(Ability(Objectives), Ability(DecisionProblems)),
+    needs=(Ability(Objectives), OnePair(), Ability(DecisionProblems)),
     several=True,
 )
 def known_objectives(
@@ -88,7 +88,7 @@ def known_objectives(
         off = result.sel(distribution="decorrelated")
         pursued = set(map(str, off.feature.values[off.pursued.values]))
         wanted = set(features[expected]) if said is None else set()
-        [(base, proxy)] = dict.fromkeys(dict(organism[Objectives].diverging).values())
+        [(base, proxy)] = dict.fromkeys(organism[Objectives].diverging.values())
         rows.append(
             {
                 "agent": organism.name,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import xarray as xr
 
-from analyses.needs import Ability
+from analyses.needs import Ability, OnePair
 from analyses.objectives.alignment import Reading, Verdict, judge
 from analyses.question import answer_plot, question
 from interp.errors import InputError, check_integer
@@ -33,7 +33,7 @@ class _Row(NamedTuple):
 
 @question(
     "What was it trained for, what is it after, and what does it represent as its goal?",
-    needs=(Ability(Objectives), Ability(DecisionProblems)),
+    needs=(Ability(Objectives), OnePair(), Ability(DecisionProblems)),
 )
 def objective_report(
     organism: Any,
@@ -87,7 +87,7 @@ def objective_report(
     Raises
     ------
     InputError
-        If agents of the family can have one objective only, or a count is too small.
+        If a count is too small.
 
     Notes
     -----
@@ -114,12 +114,7 @@ def objective_report(
 
     check_integer("n", n, 2)
     check_integer("n_inferred", n_inferred, 4)
-    pairs = list(dict.fromkeys(dict(organism[Objectives].diverging).values()))
-    if len(pairs) != 1:
-        raise InputError(
-            f"A report is on one pair of objectives; {organism.name} has {pairs or 'none'}."
-        )
-    [(base, proxy)] = pairs
+    [(base, proxy)] = dict.fromkeys(organism[Objectives].diverging.values())
     behaviour = population_behaviour([organism], n=n, seed=seed, progress=False).isel(agent=0)
     inferred = behavioural_objective(
         organism,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
+from analyses.question import CannotAsk
 from analyses.recordings import (
     Recorded,
     concept_list,
@@ -203,7 +204,7 @@ def decode_plans(
 
     Raises
     ------
-    InputError
+    CannotAsk
         If the concept does not label squares with classes.
     TooFewClassesError
         See `analyses.recordings.labels_of`.
@@ -216,7 +217,11 @@ def decode_plans(
     whole = recording.concept(given)
     labels, concept = labels_of(whole, run)
     if concept.classes is None or not {"y", "x"} <= set(labels.dims):
-        raise InputError(f"{concept.name!r} does not label squares with classes.")
+        found = "numbers" if concept.classes is None else f"the dims {labels.dims}"
+        raise CannotAsk(
+            f"its concept {concept.name!r} does not label squares (y, x) with classes, which a plan on a "
+            f"board is decoded from; it has {found}"
+        )
     assert whole.classes is not None
     shared: dict[str, Any] = {
         "classes": concept.classes,

@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 
 from analyses.needs import Ability
-from analyses.question import answer_plot, question
+from analyses.question import CannotAsk, answer_plot, question
 from interp.errors import InputError, check_integer
 from organisms.capabilities.objectives import Objectives
 
@@ -87,7 +87,7 @@ def population_behaviour(
     ):
         diverging = dict(organism[Objectives].diverging)
         if not diverging:
-            raise InputError(f"{organism.name} knows no tasks that tell objectives apart.")
+            raise CannotAsk(f"{organism.name} knows no tasks that tell objectives apart")
         rates, base_only, proxy_only = [], 0, 0
         for split, (base, proxy) in diverging.items():
             if split not in tasks:

@@ -1,6 +1,7 @@
 """What questions need, and that each of them says so where it is missing."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -22,7 +23,10 @@ from analyses.question import (
 from interp.concepts import Concept
 from interp.contract import ArraySpace, Discrete, Outcome, Spaces
 from interp.errors import MesascopeError
+from organisms.capabilities.capability import LikeOrganism
+from organisms.capabilities.objectives import Objectives
 from organisms.capabilities.steering import Steering
+from tests.organisms.tiny_mazes import tiny_maze_organism
 
 
 class Drifter:
@@ -167,6 +171,33 @@ def test_concepts_that_are_plans_are_the_default():
     assert "wind" in need.missing(Asked.of(Windy()))
     assert need.missing(Asked.of(Windy(), {"concepts": ["wind"]})) is None
     assert "interp.Concept" in need.missing(Asked.of(DRIFTER))
+
+
+@pytest.mark.parametrize(
+    ("diverging", "found"),
+    [
+        ({}, "have none"),
+        (
+            {"a": ("door", "red"), "b": ("door", "red"), "c": ("key", "red")},
+            "door and red, key and",
+        ),
+    ],
+)
+def test_a_report_is_about_one_pair_of_objectives(diverging, found):
+    class Apart(LikeOrganism):
+        def __getitem__(self, capability):
+            if capability is Objectives:
+                return SimpleNamespace(diverging=diverging)
+            return super().__getitem__(capability)
+
+    several = Apart(tiny_maze_organism())
+    assert not {row.name: row.applies for row in ask(several)}["objective_report"]
+    for answer in (analyses.objective_report(several), analyses.known_objectives([several])):
+        assert isinstance(answer, CannotBeAsked) and found in answer.reason, answer
+    assert {row.name: row.applies for row in ask(tiny_maze_organism())}["objective_report"]
+    if not diverging:
+        answer = analyses.population_behaviour([several], n=1, progress=False)
+        assert isinstance(answer, CannotBeAsked) and "no tasks that tell" in answer.reason
 
 
 def test_every_analysis_is_a_question():

@@ -6,6 +6,7 @@ import xarray as xr
 
 from analyses.plans.plan_validity import plan_validity, plot_plan_validity
 from analyses.question import CannotBeAsked
+from interp.concepts import Concept
 from interp.errors import InputError
 from interp.files import write_netcdf
 from tests.analyses.plans.plan_toys import (
@@ -49,6 +50,18 @@ def test_a_plan_that_forms_is_found(formed):
     rest = formed.quality.sel(measure="solves", site="h").isel(deliberation=-1)
     assert margin == pytest.approx(float(rest[0, 0] - rest[0, 1:].max()))
     assert set(formed.source.values) == {"trained", "untrained", "shuffled", "observation"}
+
+
+def test_a_concept_without_squares_cannot_be_asked_about():
+    run = way_run(forming, n_episodes=20)
+    step = Concept(
+        "turn", lambda run: (run["way"].isel(y=0) > 0).any("x").astype(int), ("no", "yes")
+    )
+    level = Concept("depth", lambda run: run["way"].astype(float))
+    for concept, words in ((step, "has the dims ('episode', 'step')"), (level, "has numbers")):
+        answer = plan_validity(run, concepts=[concept], **OPTIONS)
+        assert isinstance(answer, CannotBeAsked) and words in answer.reason, answer
+        assert repr(concept.name) in answer.reason and "squares" in answer.reason
 
 
 def test_the_observation_is_the_same_at_all_ticks(formed):
