@@ -9,6 +9,7 @@ from organisms.moved import MOVED
 if TYPE_CHECKING:  # for type checkers and editors; at run time names come when asked for
     from organisms.capabilities.accommodation import Accommodation as Accommodation
     from organisms.capabilities.capability import Capability as Capability
+    from organisms.capabilities.constructed import Constructed as Constructed
     from organisms.capabilities.counterfactuals import Counterfactuals as Counterfactuals
     from organisms.capabilities.decision_problems import DecisionProblems as DecisionProblems
     from organisms.capabilities.edits import Edits as Edits
@@ -30,11 +31,13 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time names come when 
     from organisms.gymnasium.sb3 import from_sb3 as from_sb3
     from organisms.gymnasium.tasks import SeededTasks as SeededTasks
     from organisms.organism import Organism as Organism
+    from organisms.registry import constructed as constructed
     from organisms.registry import load as load
     from organisms.registry import names as names
     from organisms.registry import populations as populations
     from organisms.registry import register as register
     from organisms.registry import shipped as shipped
+    from organisms.truth import Truth as Truth
 
 __getattr__, __dir__, __all__ = lazy_names(__name__, __file__)
 forward_old_names(MOVED)

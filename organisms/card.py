@@ -11,6 +11,7 @@ from typing import Any
 
 from interp.errors import AssetError, CheckpointError, UnknownNameError, nearest
 from interp.files import write_atomically
+from organisms.truth import Truth
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,7 @@ _FIELD_TYPES = {
     "checkpoints": dict,
     "training_steps": int,
     "results": (list, tuple),
+    "truth": (dict, Truth, type(None)),
 }
 """Of the fields that are not text, as JSON has them."""
 
@@ -84,6 +86,8 @@ class Card:
         What was measured.
     limits
         What it cannot do and what is not known.
+    truth
+        What is true of it, as data, where that is known: what an analysis would have to find.
     """
 
     name: str
@@ -101,6 +105,7 @@ class Card:
     licence: str = ""
     results: tuple[Result, ...] = ()
     limits: str = ""
+    truth: Truth | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the card as JSON-able data."""
@@ -135,7 +140,13 @@ class Card:
                 raise CheckpointError(
                     f"{source}: a checkpoint has a number of steps, not {steps!r}."
                 )
-        return cls(**{**record, "results": results})
+        truth = record.get("truth")
+        if isinstance(truth, dict):
+            try:
+                truth = Truth.from_dict(truth)
+            except CheckpointError as error:
+                raise CheckpointError(f"{source}: {error}") from None
+        return cls(**{**record, "results": results, "truth": truth})
 
     @classmethod
     def read(cls, path: str | Path) -> Card:
@@ -174,6 +185,8 @@ class Card:
         for title in ("paper", "task", "training", "licence", "limits"):
             if getattr(self, title):
                 lines.append(f"{title}: {getattr(self, title)}")
+        if self.truth is not None:
+            lines.append(f"truth, known {self.truth}")
         for result in self.results:
             interval = "" if result.low is None else f" [{result.low:.3g}, {result.high:.3g}]"
             n = "" if result.n is None else f", n = {result.n}"

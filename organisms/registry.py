@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from interp.errors import AssetError, CheckpointError, InputError, UnknownNameError, check_integer
 from interp.network.site_names import natural_key
 from organisms.assets import data_folder, file_sha256
+from organisms.capabilities.constructed import Constructed
 from organisms.capabilities.released import Released
 from organisms.card import Card, checkpoint_card
 from organisms.family import Family
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from interp.concepts import Concept
     from organisms.organism import Organism
 
-BUILT_IN = ("sokoban", "doors", "bandits")
+BUILT_IN = ("sokoban", "doors", "bandits", "compiled")
 """Families of the library: each lies in ``organisms.families.NAME.family`` as ``FAMILY``."""
 
 GROUP = "mesascope.families"
@@ -121,20 +122,35 @@ def _plug_in(entry: EntryPoint, known: list[Family]) -> Family | str:
 def _check_clash(family: Family, known: Family) -> None:
     if family.name == known.name:
         raise InputError(f"There is a family {family.name!r} already, another one: {known.summary}")
-    names = [name for name in _assets(family) if name in _assets(known)]
+    taken = {*_assets(known), *_constructed(known)}
+    names = [name for name in (*_assets(family), *_constructed(family)) if name in taken]
     if names:
         raise InputError(f"The family {known.name!r} has an organism {names[0]!r} already.")
 
 
 def names() -> list[str]:
-    """Return the names of all organisms that `load` knows, shipped ones first.
+    """Return the names of all organisms that `load` knows: shipped, constructed, released ones.
 
     Examples
     --------
     >>> "sokoban-drc-small-v2" in names()
     True
     """
-    return [*shipped(), *_released()]
+    return [*shipped(), *constructed(), *_released()]
+
+
+def constructed() -> dict[str, Card]:
+    """Return name → card of the organisms whose weights are written, not trained: they have no files.
+
+    Examples
+    --------
+    >>> constructed()["compiled/used-7x7-s0"].truth.uses_plan
+    True
+    """
+    cards = {}
+    for family in families():
+        cards |= _constructed(family)
+    return cards
 
 
 def shipped() -> dict[str, Path]:
@@ -220,10 +236,14 @@ def load(
             raise UnknownNameError(f"checkpoint of {name!r}", str(steps), ())
         released = _released()[name]
         organism = released.load(released.fetch(name), name)
+    elif name in (written := constructed()):
+        if steps is not None:
+            raise UnknownNameError(f"checkpoint of {name!r}", str(steps), ())
+        organism = find_family(written[name].family)[Constructed].load(name)
     elif folder.is_dir():
         organism = _from_folder(folder, steps)
-    elif (population := name.partition("/")[0]) in populations():
-        raise UnknownNameError(f"organism of {population!r}", name, populations()[population])
+    elif among := [known for known in names() if _shelf(known) == _shelf(name) != ""]:
+        raise UnknownNameError(f"organism of {_shelf(name)!r}", name, among)
     elif os.sep in name or folder.exists():
         raise AssetError(
             f"{name!r} is not a folder. Give the folder of a saved organism (card.json) or of a "
@@ -305,6 +325,16 @@ def _from_card(card: Card, weights: Path, family: Family) -> Organism:
         return Organism(network, card, family)
     except (TypeError, ValueError) as error:
         raise CheckpointError(f"{card.name}: malformed world options: {error}") from None
+
+
+def _shelf(name: str) -> str:
+    """Return what stands before the slash of ``POPULATION/AGENT``, "" if there is none."""
+    return name.rpartition("/")[0]
+
+
+def _constructed(family: Family) -> Mapping[str, Card]:
+    """Return name → card of the organisms that a family writes."""
+    return family[Constructed].cards if Constructed in family else {}
 
 
 def _all_released() -> Iterator[Released]:

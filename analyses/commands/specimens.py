@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from analyses.commands.base import Command, print_json, table
+from interp.network.site_names import natural_key
 
 
 @dataclass
@@ -36,14 +37,15 @@ class Organisms(Command):
         return 0
 
     def _list(self) -> None:
-        from organisms import names, populations, shipped
+        from organisms import constructed, names, shipped
         from organisms.card import Card
 
-        cards = {name: Card.read(folder / "card.json") for name, folder in shipped().items()}
+        files = {name: Card.read(folder / "card.json") for name, folder in shipped().items()}
+        cards = files | constructed()
         rows: list[dict[str, Any]] = [
             {
                 "name": name,
-                "shipped": name in cards,
+                "shipped": name in files,
                 "summary": cards[name].summary if name in cards else "released; downloaded on use",
             }
             for name in names()
@@ -52,11 +54,15 @@ class Organisms(Command):
             print_json(rows)
             return
         # For people, the agents of a population have one line for all of them.
-        members = {name for agents in populations().values() for name in agents}
-        lines = [[row["name"], row["summary"]] for row in rows if row["name"] not in members]
-        for population, agents in populations().items():
-            among = ", ".join(name.partition("/")[2] for name in agents)
-            lines.append([f"{population}/AGENT", f"{len(agents)} agents: {among}"])
+        among: dict[str, list[str]] = {}
+        for row in rows:
+            population, _, agent = row["name"].partition("/")
+            among.setdefault(population, []).extend([agent] * bool(agent))
+        lines = [[row["name"], row["summary"]] for row in rows if "/" not in row["name"]]
+        for population, agents in among.items():
+            if agents:
+                agents = sorted(agents, key=natural_key)
+                lines.append([f"{population}/AGENT", f"{len(agents)} agents: {', '.join(agents)}"])
         print(table(["name", "summary"], lines))
 
     def _show(self, name: str) -> None:
