@@ -2,41 +2,84 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from interp.contract import Transition
 from interp.errors import InputError, check_integer
+from organisms.boards.sequence import grown
 
 
 class BoardWorld:
     """A batch of boards, one row each.
 
-    A family's world sets what is listed here, and keeps in ``_view`` what the network is shown.
+    A row that has ended stays as it is with reward 0 and reports its end again. A family's world says
+    what is shown, what an action does and what is listed under Attributes, and keeps in ``_view`` what
+    the network is shown.
+
+    Parameters
+    ----------
+    max_steps, min_steps
+        The step limit; with `min_steps`, each episode's is drawn uniformly from
+        ``min_steps..max_steps``.
+    seed
+        Of the drawn limits. Row ``i`` of a batch draws the same whatever the batch size.
+    autoreset
+        For training: a row that ends starts on the next task at once, and its observation is the new
+        task's first. Tasks are dealt in order, and from the start again when they run out.
+    n_envs
+        With `autoreset`, how many rows there are; one a task if left out.
+    source
+        With `autoreset`, called for new tasks (on boards no larger than the first) when they run out.
 
     Attributes
     ----------
     STATE : tuple of str
         The attributes that change as the world is stepped, of the class.
+    NOUN : str
+        What a task is called in messages, of the class.
+    OUTSIDE : tuple
+        For each array that rows are dealt from (see `_gather`): what it holds beyond the edges of a board
+        that is smaller than the others, or None if it is no board. Of the class.
     action_names : tuple of str
     n_actions : int
-    max_steps, min_steps : int
-        Each episode's step limit is drawn from ``min_steps..max_steps``.
-    autoreset : bool
-        Whether a row that ends starts on the next task at once.
+    level_index : numpy.ndarray
+        Which task each row is on, dims ``(batch,)``.
     elapsed, limit : numpy.ndarray
         Steps taken and the step limit, dims ``(batch,)``.
     """
 
     STATE: tuple[str, ...] = ()
+    NOUN = "task"
+    OUTSIDE: tuple[Any, ...] = ()
     action_names: tuple[str, ...]
     n_actions: int
+    level_index: np.ndarray
     elapsed: np.ndarray
     limit: np.ndarray
+    _cursor: np.ndarray
+    _pool: tuple[np.ndarray, ...]
     _view: np.ndarray
 
-    def _set_limits(self, max_steps: int, min_steps: int | None) -> None:
+    def _set_rows(
+        self,
+        tasks: Any,
+        max_steps: int,
+        min_steps: int | None,
+        autoreset: bool,
+        n_envs: int | None,
+        source: Callable[[], Any] | None,
+    ) -> int:
+        """Check what all worlds take, and return how many rows there are."""
+        if len(tasks) == 0:
+            raise InputError(f"A world needs at least one {self.NOUN}.")
+        if not autoreset and (n_envs is not None or source is not None):
+            raise InputError("n_envs and source are for autoreset=True only.")
+        self.autoreset, self._source = autoreset, source
+        if n_envs is not None:
+            check_integer("n_envs", n_envs, 1)
         check_integer("max_steps", max_steps, 0)
         if not 1 <= (max_steps if min_steps is None else min_steps) <= max_steps:
             raise InputError(
@@ -44,20 +87,67 @@ class BoardWorld:
             )
         self.max_steps = int(max_steps)
         self.min_steps = self.max_steps if min_steps is None else int(min_steps)
+        return len(tasks) if n_envs is None else int(n_envs)
 
-    def _set_rows(
-        self, tasks: Any, noun: str, autoreset: bool, n_envs: int | None, source: Any
-    ) -> int:
-        """Return how many rows there are, one a task unless `n_envs` says how many."""
-        if len(tasks) == 0:
-            raise InputError(f"A world needs at least one {noun}.")
-        if not autoreset and (n_envs is not None or source is not None):
-            raise InputError("n_envs and source are for autoreset=True only.")
-        self.autoreset, self._source = autoreset, source
-        if n_envs is None:
-            return len(tasks)
-        check_integer("n_envs", n_envs, 1)
-        return int(n_envs)
+    def _gather(self, tasks: Any) -> tuple[np.ndarray, ...]:
+        """Return the arrays that rows are dealt tasks from, dims ``(task, ...)``, a board first."""
+        raise NotImplementedError
+
+    def _begin(self, rows: np.ndarray) -> np.ndarray:
+        """Start the episodes of some rows on their tasks; return these rows' observations."""
+        raise NotImplementedError
+
+    def _refill(self) -> None:
+        """Ask the source for more tasks while a step could need more than are left."""
+        while self._source is not None and self._cursor[0] + len(self) > len(self._pool[0]):
+            fresh = self._gather(self._source())
+            largest, given = self._pool[0].shape[1:], fresh[0].shape[1:]
+            if len(fresh[0]) == 0:
+                raise InputError(f"The source gave no {self.NOUN}s.")
+            if given[0] > largest[0] or given[1] > largest[1]:
+                raise InputError(
+                    f"The source gave {self.NOUN}s of {given}, larger than the world's {largest}."
+                )
+            used, self._cursor[0] = int(self._cursor[0]), 0
+            self._pool = tuple(
+                np.concatenate([old[used:], grown(new, largest, fill)])
+                for old, new, fill in zip(self._pool, fresh, self.OUTSIDE, strict=True)
+            )
+
+    def reset(self) -> np.ndarray:
+        """Start every row on its first task.
+
+        Returns
+        -------
+        numpy.ndarray
+            The observations, dims ``(batch, *observation_dims)``, uint8: a copy.
+        """
+        n = len(self)
+        self.level_index[:] = np.arange(n) % len(self._pool[0])
+        self._cursor[0] = n
+        self._view = self._begin(np.arange(n))
+        return self._view.copy()
+
+    def step(self, action: np.ndarray) -> Transition:
+        """Take one action a row.
+
+        Parameters
+        ----------
+        action
+            dims ``(batch,)``, integers: an index into ``action_names``, or −1 to leave the row as
+            it is (no step is counted).
+
+        Returns
+        -------
+        Transition
+            ``observation`` (a copy), ``reward`` float32, ``terminated`` and ``truncated`` bool.
+
+        Raises
+        ------
+        InputError
+            If an action does not exist. Nothing has moved then.
+        """
+        raise NotImplementedError
 
     def __len__(self) -> int:
         return len(self.elapsed)

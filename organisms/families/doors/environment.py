@@ -11,7 +11,6 @@ from interp.contract import Transition
 from interp.errors import InputError, UnknownNameError, check_integer
 from organisms.boards.directions import ACTION_NAMES, STEP_X, STEP_Y
 from organisms.boards.world import BoardWorld
-from organisms.families.doors.dealing import Pool
 from organisms.families.doors.mazes import Maze, Mazes, pays
 from organisms.families.doors.objects import (
     COLOUR_OF,
@@ -64,9 +63,8 @@ class MazeWorld(BoardWorld):
              can be opened any more
     =======  =================================  ===================================================
 
-    A row ends *terminated* as the table says, and *truncated* at its step limit. One that has ended
-    stays as it is with reward 0 and reports its end again. ``solved``: something was paid in ``doors``
-    and ``corner``, nothing is left to be paid in ``chests``.
+    A row ends *terminated* as the table says, and *truncated* at its step limit.
+    ``solved``: something was paid in ``doors`` and ``corner``, nothing is left to be paid in ``chests``.
 
     Parameters
     ----------
@@ -79,17 +77,8 @@ class MazeWorld(BoardWorld):
         ``"planes"`` or ``"rgb"``.
     rewards
         `Rewards`.
-    max_steps, min_steps
-        The step limit; with `min_steps`, each episode's is drawn from ``min_steps..max_steps``.
-    seed
-        Of the drawn limits. Row ``i`` of a batch draws the same whatever the batch size.
-    autoreset
-        For training: a row that ends starts on the next maze at once, and its observation is the new
-        maze's first. Mazes are dealt in order, and from the start again when they run out.
-    n_envs
-        With `autoreset`, how many rows there are; one a maze if left out.
-    source
-        With `autoreset`, called for new mazes (no larger than the first) when they run out.
+    max_steps, min_steps, seed, autoreset, n_envs, source
+        As in `organisms.boards.world.BoardWorld`.
 
     Attributes
     ----------
@@ -125,6 +114,8 @@ class MazeWorld(BoardWorld):
     (1.0, True, 0)
     """
 
+    NOUN = "maze"
+    OUTSIDE = (True, 0, None, None)  # walls, objects, starts, corners
     STATE = (
         "objects",
         "position",
@@ -163,8 +154,7 @@ class MazeWorld(BoardWorld):
         check_encoding(observation)
         if not isinstance(mazes, Mazes):
             raise InputError(f"A maze world is made of Mazes, not of a {type(mazes).__name__}.")
-        n = self._set_rows(mazes, "maze", autoreset, n_envs, source)
-        self._set_limits(max_steps, min_steps)
+        n = self._set_rows(mazes, max_steps, min_steps, autoreset, n_envs, source)
         check_integer("seed", seed, 0)
         known = GAMES[mazes.game].objectives
         objective = known[0] if objective is None else objective
@@ -176,12 +166,12 @@ class MazeWorld(BoardWorld):
         self.action_names, self.n_actions = ACTION_NAMES, len(ACTION_NAMES)
         self._seed = int(seed)
         self._pays = pays(objective)
-        self._needed = objective if autoreset else None
-        self._pool = Pool.of(mazes, self.game, self._needed)
+        self._pool = self._gather(mazes)
 
         self.walls: np.ndarray = np.ones((n, *mazes.walls.shape[1:]), bool)
         self.objects = np.zeros(self.walls.shape, np.uint8)
         self.position, self._corner = np.zeros((2, n, 2), np.int64)
+        self._dealt = self.walls, self.objects, self.position, self._corner
         counts = np.zeros((8, n), np.int64)
         self.held, self.taken, self.opened, self.object_step, self.corner_step = counts[:5]
         self.elapsed, self.limit, self.level_index = counts[5:]
@@ -200,39 +190,18 @@ class MazeWorld(BoardWorld):
         """Row and column of each maze's corner, dims ``(batch, 2)``."""
         return self._corner.copy()
 
-    def reset(self) -> np.ndarray:
-        """Start every row on its first maze.
-
-        Returns
-        -------
-        numpy.ndarray
-            The observations, dims ``(batch, *observation_dims)``, uint8: a copy.
-        """
-        n = len(self)
-        self.level_index[:] = np.arange(n) % len(self._pool.walls)
-        self._cursor[0] = n
-        self._view = self._begin(np.arange(n))
-        return self._view.copy()
+    def _gather(self, tasks: Mazes) -> tuple[np.ndarray, ...]:
+        if tasks.game != self.game:
+            raise InputError(f"Mazes of {tasks.game!r} in a world of {self.game!r}.")
+        if self.autoreset and not (fine := tasks.solvable(self.objective)).all():
+            raise InputError(
+                f"{tasks.ids[int((~fine).argmax())]}: the task is impossible, no {self.objective} can "
+                "be reached. Such mazes are for tests, not for training."
+            )
+        return tasks.walls, tasks.objects, tasks.start, tasks.corner
 
     def step(self, action: np.ndarray) -> Transition:
-        """Take one action a row.
-
-        Parameters
-        ----------
-        action
-            dims ``(batch,)``, integers: an index into ``action_names``, or −1 to leave the row as it
-            is (no step is counted).
-
-        Returns
-        -------
-        Transition
-            ``observation`` (a copy), ``reward`` float32, ``terminated`` and ``truncated`` bool.
-
-        Raises
-        ------
-        InputError
-            If an action does not exist. Nothing has moved then.
-        """
+        """Take one action a row; see `organisms.boards.world.BoardWorld.step`."""
         action = self._checked_action(action)
         bad = np.flatnonzero((action < -1) | (action >= self.n_actions))
         if len(bad):
@@ -261,9 +230,8 @@ class MazeWorld(BoardWorld):
         truncated = self.finished & ~terminated
         if self.autoreset and self.finished.any():
             again = np.flatnonzero(self.finished)
-            self.level_index[again] = (self._cursor[0] + np.arange(len(again))) % len(
-                self._pool.walls
-            )
+            dealt = self._cursor[0] + np.arange(len(again))
+            self.level_index[again] = dealt % len(self._pool[0])
             self._cursor[0] += len(again)
             self._view[again] = self._begin(again)
         return Transition(self._view.copy(), reward, terminated, truncated)
@@ -313,10 +281,9 @@ class MazeWorld(BoardWorld):
         return np.minimum(keys + self.held[rows], chests) == 0
 
     def _begin(self, rows: np.ndarray) -> np.ndarray:
-        """Start episodes of some rows and return their observations."""
-        pool, which = self._pool, self.level_index[rows]
-        self.walls[rows], self.objects[rows] = pool.walls[which], pool.objects[which]
-        self.position[rows], self._corner[rows] = pool.start[which], pool.corner[which]
+        which = self.level_index[rows]
+        for mine, dealt in zip(self._dealt, self._pool, strict=True):
+            mine[rows] = dealt[which]
         for counter in (self.held, self.taken, self.opened, self.elapsed):
             counter[rows] = 0
         for unset in (self.object_step, self.corner_step, self.first_kind, self.first_colour):
@@ -354,30 +321,14 @@ class MazeWorld(BoardWorld):
     def _check_consistent(self, state: dict[str, np.ndarray]) -> None:
         index, place = state["level_index"], state["position"]
         y, x = place[:, 0], place[:, 1]
-        if index.min() < 0 or index.max() >= len(self._pool.walls):
+        if index.min() < 0 or index.max() >= len(self._pool[0]):
             raise InputError("level_index of the state names mazes that this world does not have.")
         height, width = self.walls.shape[1:]
         inside = (y > 0) & (y < height - 1) & (x > 0) & (x < width - 1)
-        if not inside.all() or self._pool.walls[index, y, x].any():
+        if not inside.all() or self._pool[0][index, y, x].any():
             raise InputError("The position of the state is in a wall.")
 
     def _show(self) -> np.ndarray:
-        self.walls[...] = self._pool.walls[self.level_index]
-        self._corner[...] = self._pool.corner[self.level_index]
+        walls, _, _, corner = self._pool
+        self.walls[...], self._corner[...] = walls[self.level_index], corner[self.level_index]
         return self._encode(slice(None))
-
-    def _refill(self) -> None:
-        """Ask the source for more mazes while a step could need more than are left."""
-        while self._source is not None and self._cursor[0] + len(self) > len(self._pool.walls):
-            fresh = Pool.of(self._source(), self.game, self._needed)
-            (height, width), (of_fresh, wide) = self.walls.shape[1:], fresh.walls.shape[1:]
-            missing = height - of_fresh, width - wide
-            if len(fresh.walls) == 0 or min(missing) < 0:
-                raise InputError(
-                    f"The source gave {len(fresh.walls)} mazes of {fresh.walls.shape[1:]}; needed "
-                    f"are mazes no larger than the world's {self.walls.shape[1:]}."
-                )
-            self._pool = self._pool.after(
-                int(self._cursor[0]), fresh, (int(missing[0]), int(missing[1]))
-            )
-            self._cursor[0] = 0

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import overload
+from types import MappingProxyType
 
 import numpy as np
 
 from interp.errors import InputError, LevelError, UnknownNameError
+from organisms.boards.sequence import BoardSequence, gathered
 from organisms.families.doors.objects import KIND_OF, N_CODES, Colour, Kind, check_game, code_of
 from organisms.families.doors.paths import FAR, beside, corners, distances
 
@@ -59,7 +60,7 @@ class Maze:
         return text_of(self.walls, self.objects, self.start, self.game)
 
 
-class Mazes:
+class Mazes(BoardSequence[Maze]):
     """Mazes of one game in one array: what worlds are made of. Iterable; slices are `Mazes`.
 
     Parameters
@@ -81,6 +82,10 @@ class Mazes:
     (['doors-training-9x9-c1-s0/1', 'doors-training-9x9-c1-s0/2'], 'doors')
     """
 
+    NOUN = "maze"
+    ARRAYS = MappingProxyType({"walls": True, "objects": 0, "start": None, "shapes": None})
+    SHARED = ("game",)
+
     def __init__(
         self,
         walls: np.ndarray,
@@ -93,22 +98,14 @@ class Mazes:
         check_game(game)
         self.walls, self.objects = np.array(walls, bool), np.array(objects, np.uint8)
         self.start = np.array(start, np.int64).reshape(-1, 2)
-        self.game, self.ids = game, list(ids)
-        n = len(self.walls)
-        self.shapes = (
-            np.tile(np.array(self.walls.shape[1:], np.int64), (n, 1))
-            if shapes is None
-            else np.array(shapes, np.int64).reshape(n, 2)
-        )
+        self.game, ids, n = game, list(ids), len(self.walls)
         if self.walls.ndim != 3 or self.objects.shape != self.walls.shape:
             raise InputError(
                 f"Mazes have dims (maze, y, x); got {self.walls.shape} and {self.objects.shape}."
             )
-        if not len(self.ids) == len(self.start) == n:
-            raise InputError(f"{n} mazes, but {len(self.ids)} ids and {len(self.start)} starts.")
-        if len(set(self.ids)) != n:
-            twice = next(name for name in self.ids if self.ids.count(name) > 1)
-            raise InputError(f"Maze ids must be unique; {twice!r} occurs more than once.")
+        if not len(ids) == len(self.start) == n:
+            raise InputError(f"{n} mazes, but {len(ids)} ids and {len(self.start)} starts.")
+        self._name(ids, shapes, self.walls, np.int64)
         rows, (y, x) = np.arange(n), self.start.T
         border = np.ones(self.walls.shape[1:], bool)
         border[1:-1, 1:-1] = False
@@ -123,62 +120,23 @@ class Mazes:
     def of(cls, mazes: Iterable[Maze]) -> Mazes:
         """Gather single mazes, of any sizes."""
         mazes = list(mazes)
-        if not mazes:
-            raise InputError("Mazes need at least one maze.")
+        cls._some(mazes)
         games = sorted({maze.game for maze in mazes})
         if len(games) > 1:
             raise InputError(f"Mazes are of one game; got {', '.join(games)}.")
-        shapes = np.array([maze.walls.shape for maze in mazes])
-        walls = np.ones((len(mazes), *shapes.max(axis=0)), bool)
-        objects = np.zeros(walls.shape, np.uint8)
-        for index, (maze, (height, width)) in enumerate(zip(mazes, shapes, strict=True)):
-            walls[index, :height, :width] = maze.walls
-            objects[index, :height, :width] = maze.objects
-        starts = np.array([maze.start for maze in mazes])
-        return cls(walls, objects, starts, games[0], [maze.id for maze in mazes], shapes)
-
-    @classmethod
-    def join(cls, parts: Iterable[Mazes]) -> Mazes:
-        """Put sequences of mazes of one game one after the other."""
-        return cls.of([maze for mazes in parts for maze in mazes])
-
-    def __len__(self) -> int:
-        return len(self.walls)
-
-    @overload
-    def __getitem__(self, index: int) -> Maze: ...
-    @overload
-    def __getitem__(self, index: slice | Sequence[int] | np.ndarray) -> Mazes: ...
-    def __getitem__(self, index):
-        if isinstance(index, int | np.integer):
-            height, width = self.shapes[index]
-            board = (index, slice(0, height), slice(0, width))
-            start = tuple(self.start[index].tolist())
-            return Maze(self.walls[board], self.objects[board], start, self.game, self.ids[index])
-        chosen = np.arange(len(self))[index if isinstance(index, slice) else np.asarray(index)]
-        return Mazes(
-            self.walls[chosen],
-            self.objects[chosen],
-            self.start[chosen],
-            self.game,
-            [self.ids[i] for i in chosen],
-            self.shapes[chosen],
+        return cls(
+            gathered([maze.walls for maze in mazes], True),
+            gathered([maze.objects for maze in mazes], 0),
+            np.array([maze.start for maze in mazes]),
+            games[0],
+            [maze.id for maze in mazes],
+            np.array([maze.walls.shape for maze in mazes]),
         )
 
-    def __iter__(self) -> Iterator[Maze]:
-        return (self[index] for index in range(len(self)))
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Mazes):
-            return NotImplemented
-        return (self.ids, self.texts) == (other.ids, other.texts)
-
-    __hash__ = None  # type: ignore[assignment]
-
-    def __repr__(self) -> str:
-        names = ", ".join(self.ids[:3]) + (", …" if len(self) > 3 else "")
-        height, width = self.walls.shape[1:]
-        return f"Mazes({len(self)} of {self.game!r}, up to {height}x{width}: {names})"
+    def _one(self, index: int, board: tuple[slice, slice]) -> Maze:
+        y, x = self.start[index].tolist()
+        walls, objects = self.walls[index][board], self.objects[index][board]
+        return Maze(walls, objects, (y, x), self.game, self.ids[index])
 
     @property
     def texts(self) -> list[str]:

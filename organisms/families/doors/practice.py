@@ -98,13 +98,5 @@ def draw_mazes(
             distribution, n, size=size, correlation=correlation, seed=seed, split="train"
         )
         mazes = mazes[np.flatnonzero(mazes.solvable(objective))]
-        found = mazes if found is None else _join(found, mazes)
+        found = mazes if found is None else found + mazes
     return found[:n]
-
-
-def _join(first: Mazes, second: Mazes) -> Mazes:
-    def both(name: str) -> np.ndarray:
-        return np.concatenate([getattr(first, name), getattr(second, name)])
-
-    ids = [*first.ids, *second.ids]
-    return Mazes(both("walls"), both("objects"), both("start"), first.game, ids, both("shapes"))

@@ -46,8 +46,7 @@ class SokobanWorld(BoardWorld):
 
     The player moves up, down, left or right and pushes a box in its way if the square behind is
     free; otherwise nothing moves. A row ends *terminated* when every box is on a target, and
-    *truncated* at its step limit. A row that has ended, and a row given action −1, stays as it is
-    with reward 0; one that has ended reports its end again.
+    *truncated* at its step limit.
 
     Parameters
     ----------
@@ -57,21 +56,10 @@ class SokobanWorld(BoardWorld):
         ``"rgb"`` (``y, x, colour``) or ``"planes"`` (``plane, y, x``); both uint8.
     rewards
         `RELEASED_REWARDS` (−0.1 a step) or `BUSH_REWARDS` (−0.01), or your own.
-    max_steps
-        The step limit.
-    min_steps
-        If given, the limit of each episode is drawn uniformly from ``min_steps..max_steps``.
     noop
         Whether action 0 stays put, before the four moves (Bush et al.); it takes a step.
-    seed
-        Of the drawn limits. Row ``i`` of a batch draws the same whatever the batch size.
-    autoreset
-        For training: a row that ends starts on the next level at once, and its observation is the
-        new level's first. Levels are dealt in order, and from the start again when they run out.
-    n_envs
-        With `autoreset`, how many rows there are; one a level if left out.
-    source
-        With `autoreset`, called for new levels (no larger than the first) when they run out.
+    max_steps, min_steps, seed, autoreset, n_envs, source
+        As in `organisms.boards.world.BoardWorld`.
 
     Attributes
     ----------
@@ -97,6 +85,8 @@ class SokobanWorld(BoardWorld):
     (10.9, True)
     """
 
+    NOUN = "level"
+    OUTSIDE = (Tile.WALL,)
     STATE = (
         "tiles",
         "player",
@@ -125,8 +115,7 @@ class SokobanWorld(BoardWorld):
     ):
         levels = Levels.of([levels]) if isinstance(levels, Level) else levels
         check_encoding(observation)
-        n = self._set_rows(levels, "level", autoreset, n_envs, source)
-        self._set_limits(max_steps, min_steps)
+        n = self._set_rows(levels, max_steps, min_steps, autoreset, n_envs, source)
         self.levels = levels
         self.observation = observation
         self.rewards = Rewards(*rewards)
@@ -139,7 +128,7 @@ class SokobanWorld(BoardWorld):
         self._reward_values = np.array(self.rewards, np.float64)
 
         height, width = levels.tiles.shape[1:]
-        self._pool = levels.tiles
+        self._pool = self._gather(levels)
         self.tiles = np.empty((n, height, width), np.uint8)
         self.player = np.empty((n, 2), np.int32)
         self.level_index = np.empty(n, np.int64)
@@ -162,20 +151,13 @@ class SokobanWorld(BoardWorld):
         """Where boxes are, dims ``(batch, y, x)``, bool."""
         return (self.tiles == Tile.BOX) | (self.tiles == Tile.BOX_ON_TARGET)
 
-    def reset(self) -> np.ndarray:
-        """Start every row on its first level.
+    def _gather(self, tasks: Levels) -> tuple[np.ndarray, ...]:
+        return (tasks.tiles,)
 
-        Returns
-        -------
-        numpy.ndarray
-            The observations, dims ``(batch, *observation_dims)``, uint8: a copy.
-        """
-        n = len(self)
-        self.level_index[:] = np.arange(n) % len(self._pool)
-        self._cursor[0] = n
+    def _begin(self, rows: np.ndarray) -> np.ndarray:
         begin_rows(
-            np.arange(n),
-            self._pool,
+            rows,
+            self._pool[0],
             self.level_index,
             self.tiles,
             self.player,
@@ -188,28 +170,10 @@ class SokobanWorld(BoardWorld):
             self.max_steps,
             self.seed,
         )
-        self._view = self._show()
-        return self._view.copy()
+        return np.ascontiguousarray(encode(self.tiles[rows], self.observation))
 
     def step(self, action: np.ndarray) -> Transition:
-        """Take one action a row.
-
-        Parameters
-        ----------
-        action
-            dims ``(batch,)``, integers: an index into ``action_names``, or −1 to leave the row as
-            it is (no step is counted).
-
-        Returns
-        -------
-        Transition
-            ``observation`` (a copy), ``reward`` float32, ``terminated`` and ``truncated`` bool.
-
-        Raises
-        ------
-        InputError
-            If an action does not exist. Nothing has moved then.
-        """
+        """Take one action a row; see `organisms.boards.world.BoardWorld.step`."""
         action = self._checked_action(action)
         n = len(action)
         reward = np.empty(n, np.float32)
@@ -234,7 +198,7 @@ class SokobanWorld(BoardWorld):
             terminated,
             truncated,
             self.autoreset,
-            self._pool,
+            self._pool[0],
             self.level_index,
             self._cursor,
             self._episodes,
@@ -260,19 +224,3 @@ class SokobanWorld(BoardWorld):
             raise InputError("Each row of a state has one player, where `player` says it is.")
         if (count_off_target(tiles) != state["boxes_off_target"]).any():
             raise InputError("boxes_off_target of the state does not agree with its tiles.")
-
-    def _refill(self) -> None:
-        """Ask the source for more levels while a step could need more than are left."""
-        while self._source is not None and self._cursor[0] + len(self) > len(self._pool):
-            fresh = self._source().tiles
-            if len(fresh) == 0:
-                raise InputError("The source gave no levels.")
-            if fresh.shape[1] > self.tiles.shape[1] or fresh.shape[2] > self.tiles.shape[2]:
-                raise InputError(
-                    f"The source gave levels of {fresh.shape[1:]}, larger than the world's "
-                    f"{self.tiles.shape[1:]}."
-                )
-            missing = np.subtract(self.tiles.shape[1:], fresh.shape[1:])
-            fresh = np.pad(fresh, ((0, 0), (0, missing[0]), (0, missing[1])))
-            self._pool = np.concatenate([self._pool[self._cursor[0] :], fresh])
-            self._cursor[0] = 0

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import overload
+from types import MappingProxyType
 
 import numpy as np
 
 from interp.errors import InputError, LevelError
+from organisms.boards.sequence import BoardSequence, gathered
 from organisms.boards.task_files import read_task_text
 from organisms.families.sokoban.observations import Tile, check_tiles
 from organisms.families.sokoban.xsb import CHARACTERS, blocks, check_board, tiles_of
@@ -142,7 +143,7 @@ class Level:
         return f"Level({self.id!r})\n{self.text}"
 
 
-class Levels(Sequence[Level]):
+class Levels(BoardSequence[Level]):
     """A sequence of levels, held as one array of boards.
 
     Levels of different sizes may share it: smaller boards sit in the top left corner and the rest
@@ -160,6 +161,10 @@ class Levels(Sequence[Level]):
         What the file calls each, if anything.
     """
 
+    NOUN = "level"
+    ARRAYS = MappingProxyType({"tiles": Tile.WALL, "shapes": None})
+    LISTS = ("ids", "titles")
+
     def __init__(
         self,
         tiles: np.ndarray,
@@ -173,106 +178,26 @@ class Levels(Sequence[Level]):
             raise InputError(f"Boards have dims (level, y, x); got shape {tiles.shape}.")
         self.tiles = np.ascontiguousarray(tiles).view()
         self.tiles.setflags(write=False)
-        self.ids: list[str] = list(ids)
-        n = len(tiles)
-        self.titles: list[str] = [""] * n if titles is None else list(titles)
-        self.shapes = (
-            np.tile(np.array(tiles.shape[1:], np.int32), (n, 1))
-            if shapes is None
-            else np.asarray(shapes, np.int32).reshape(n, 2)
-        )
-        if not len(self.ids) == len(self.titles) == n:
-            raise InputError(f"{n} boards, but {len(self.ids)} ids, {len(self.titles)} titles.")
-        if len(set(self.ids)) != n:
-            twice = next(name for name in self.ids if self.ids.count(name) > 1)
-            raise InputError(f"Level ids must be unique; {twice!r} occurs more than once.")
+        ids = list(ids)
+        self.titles: list[str] = [""] * len(tiles) if titles is None else list(titles)
+        if not len(ids) == len(self.titles) == len(tiles):
+            raise InputError(f"{len(tiles)} boards, but {len(ids)} ids, {len(self.titles)} titles.")
+        self._name(ids, shapes, tiles, np.int32)
 
     @classmethod
     def of(cls, levels: Iterable[Level]) -> Levels:
         """Gather single levels, of any sizes."""
         levels = list(levels)
-        return cls._gather(
-            [level.tiles for level in levels],
-            [level.id for level in levels],
-            [level.title for level in levels],
-        )
-
-    @classmethod
-    def _gather(cls, boards: list[np.ndarray], ids: list[str], titles: list[str]) -> Levels:
-        if not boards:
-            raise InputError("Levels need at least one level.")
-        shapes = np.array([board.shape for board in boards], np.int32)
-        tiles = np.full((len(boards), *shapes.max(axis=0)), Tile.WALL, np.uint8)
-        for index, board in enumerate(boards):
-            tiles[index, : board.shape[0], : board.shape[1]] = board
-        return cls(tiles, ids, shapes=shapes, titles=titles)
-
-    def __len__(self) -> int:
-        return len(self.tiles)
-
-    @overload
-    def __getitem__(self, index: int) -> Level: ...
-    @overload
-    def __getitem__(self, index: slice | Sequence[int] | np.ndarray) -> Levels: ...
-    def __getitem__(self, index):
-        if isinstance(index, (int, np.integer)):
-            height, width = self.shapes[index]
-            return Level(self.tiles[index, :height, :width], self.ids[index], self.titles[index])
-        if isinstance(index, slice):
-            chosen = range(len(self))[index]
-            return Levels(
-                self.tiles[index],
-                self.ids[index],
-                shapes=self.shapes[index],
-                titles=self.titles[index],
-            )
-        chosen = np.arange(len(self))[np.asarray(index)]
-        return Levels(
-            self.tiles[chosen],
-            [self.ids[i] for i in chosen],
-            shapes=self.shapes[chosen],
-            titles=[self.titles[i] for i in chosen],
-        )
-
-    def __iter__(self) -> Iterator[Level]:
-        return (self[index] for index in range(len(self)))
-
-    @classmethod
-    def join(cls, parts: Iterable[Levels]) -> Levels:
-        """Put sequences of levels one after the other."""
-        parts = list(parts)
-        if not parts:
-            raise InputError("Levels need at least one level.")
-        height, width = np.max([levels.tiles.shape[1:] for levels in parts], axis=0)
-        padded = []
-        for levels in parts:
-            _, h, w = levels.tiles.shape
-            padded.append(np.pad(levels.tiles, ((0, 0), (0, height - h), (0, width - w))))
+        cls._some(levels)
         return cls(
-            np.concatenate(padded),
-            [name for levels in parts for name in levels.ids],
-            shapes=np.concatenate([levels.shapes for levels in parts]),
-            titles=[title for levels in parts for title in levels.titles],
+            gathered([level.tiles for level in levels], Tile.WALL),
+            [level.id for level in levels],
+            shapes=np.array([level.shape for level in levels]),
+            titles=[level.title for level in levels],
         )
 
-    def __add__(self, other: Levels) -> Levels:
-        return self.join([self, other])
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Levels):
-            return NotImplemented
-        return (
-            self.ids == other.ids
-            and np.array_equal(self.shapes, other.shapes)
-            and np.array_equal(self.tiles, other.tiles)
-        )
-
-    __hash__ = None  # type: ignore[assignment]
-
-    def __repr__(self) -> str:
-        names = ", ".join(self.ids[:3]) + (", …" if len(self) > 3 else "")
-        height, width = self.tiles.shape[1:]
-        return f"Levels({len(self)} of up to {height}x{width}: {names})"
+    def _one(self, index: int, board: tuple[slice, slice]) -> Level:
+        return Level(self.tiles[index][board], self.ids[index], self.titles[index])
 
     @property
     def texts(self) -> list[str]:
@@ -327,8 +252,11 @@ def parse_levels(text: str, source: str | None = None, prefix: str | None = None
         numbers = list(range(len(found)))
     if prefix is None:
         prefix = Path(source).stem if source else "level"
-    return Levels._gather(
-        boards, [f"{prefix}/{number}" for number in numbers], [block.title for block in found]
+    return Levels(
+        gathered(boards, Tile.WALL),
+        [f"{prefix}/{number}" for number in numbers],
+        shapes=np.array([board.shape for board in boards]),
+        titles=[block.title for block in found],
     )
 
 
