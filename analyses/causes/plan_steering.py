@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
 
+from analyses.causes.plan_controls import LABELS, writers
 from analyses.causes.plan_writing import (
+    Directions,
     fitted_directions,
     given_directions,
     written_plan,
 )
+from analyses.causes.steering_table import steering_table
 from analyses.needs import Ability
 from analyses.question import answer_plot, question
-from analyses.verdict import add_verdict, best_cell
 from interp.errors import InputError, check_integer
+from interp.statistics import FEWEST_CONTROLS
 from organisms.capabilities.steering import Steering
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
     from interp.contract import Tasks
@@ -28,8 +33,6 @@ if TYPE_CHECKING:
 
 TRAIN_TASKS = 300
 """Tasks of the split ``"train"`` that probes are fitted on unless others are given."""
-
-CELL = ("site", "alpha", "n_directional")
 
 
 @question(
@@ -39,13 +42,15 @@ def plan_steering(
     organism: Any,
     kind: str | SteeringTasks,
     *,
-    probes: xr.Dataset | None = None,
+    probes: Directions | xr.Dataset | None = None,
     train_tasks: Tasks | None = None,
     n_tasks: int = 25,
     sites: str | Iterable[str] | None = None,
-    alphas: Sequence[float] = (0.25, 0.5, 1.0, 2.0, 4.0),
-    n_directional: Sequence[int] = (0, 1, 2, 3),
-    n_random: int = 5,
+    alphas: Sequence[float] = (0.5, 1.0, 2.0),
+    n_directional: Sequence[int] = (1,),
+    n_random: int = 19,
+    n_shuffled: int | None = None,
+    n_other_plans: int = 19,
     ticks: Any = None,
     seed: int = 0,
     batch_size: int = 128,
@@ -62,7 +67,16 @@ def plan_steering(
     acts, ``alpha`` times the class direction of a 1 × 1 probe is added to one site: "never" at the
     places of the short way at every step, and at the first places of the long way the classes that
     lead along it, each until it has been carried out. It succeeds if the task is solved by the long
-    way. The same is done with random directions of the same norms, and with nothing.
+    way. The same is done with nothing, and by controls, each with a distribution of draws:
+
+    * *random*: random directions of the same norms;
+    * *shuffled*: directions of probes of shuffled labels, as long as the plan's: they know the
+      activations, and not the plan;
+    * *other plan*: the plan's own directions, at the ways of a task of another unit.
+
+    Where there are several cells (site, α, number of places), the plan and every draw of a control each
+    choose their best one on half of the units, and are scored on the other half, in turn. So the plan
+    has no choice that its controls lack, and no unit is scored in a cell that it helped to choose.
 
     Parameters
     ----------
@@ -71,8 +85,8 @@ def plan_steering(
     kind
         Kind of steering tasks of the organism's family, or such tasks.
     probes
-        Of the tasks' concept, 1 × 1, from `interp.probes.fit_probes`; they must have been fitted
-        on other tasks. None fits them here.
+        `analyses.causes.plan_writing.fitted_directions`, or probes of the tasks' concept, 1 × 1, from
+        `interp.probes.fit_probes`; they must have been fitted on other tasks. None fits them here.
     train_tasks
         What probes are fitted on; default 300 of ``organism.tasks("train")``.
     n_tasks
@@ -81,12 +95,13 @@ def plan_steering(
         Names or globs; default ``organism[Steering].sites``. A plan is written to one at a time.
     alphas, n_directional
         Factors of the directions, and how many places of the long way are written (0: only "never").
-    n_random
-        Sets of random directions; each is run at every cell.
+    n_random, n_shuffled, n_other_plans
+        Draws of each control: none, or at least 19, with which the plan can rank at p = 0.05. Of shuffled
+        labels by default 19 if probes are fitted here, else those that `probes` bring.
     ticks
         Ticks at which directions are added, as in `interp.Address`; None for all.
     seed
-        Of tasks, recording, probes, random directions and bootstrap.
+        Of tasks, recording, probes, controls, folds and bootstrap.
     folder
         Keeps the recording that probes are fitted on; default a temporary folder.
     **options
@@ -98,35 +113,43 @@ def plan_steering(
         ======================================  ====================================================
         variable                                dims
         ======================================  ====================================================
-        success, success_low, success_high      source (trained, random), site, alpha, n_directional:
-                                                solved by the long way; random: mean over draws
+        written, written_low, written_high      – : solved by the long way, in the cells chosen on
+                                                other units
+        control_mean, control_sd                control: mean and standard deviation of the draws'
+        control_draw                            draw: of each, in its own best cell; coordinate
+                                                ``draw_control``
+        over_control, _low, _high               control: written minus the mean of the draws
+        p_rank                                  control: of the plan's rank among the draws
         nothing, nothing_low, nothing_high      – : the same without intervention, the base rate
-        random_sd                               site, alpha, n_directional: standard deviation of the
-                                                draws' success (NaN for one draw)
+        over_nothing, _low, _high               – : written minus nothing, paired by unit
+        p_value                                 – : the largest of p_rank and of the sign-flip test of
+                                                over_nothing ≤ 0 (Berger 1982)
+        found                                   – : p_value ≤ 0.05
+        chosen_site, chosen_alpha,              fold: the plan's cell
+        chosen_n_directional
+        success, success_low, success_high      source (trained, and every control), site, alpha,
+                                                n_directional: all units, each cell by itself; of a
+                                                control the mean over draws. To look at: a best cell
+                                                picked from it is not what was tested
         success_draw                            draw, site, alpha, n_directional
-        over_random, over_nothing, _low, _high  site, alpha, n_directional: success of the written
-                                                plan minus the controls', paired by unit
         solved, long_way                        source (and nothing: solved_nothing,
                                                 long_way_nothing), site, …: either part of success
         level_success                           source, site, alpha, n_directional, level
-        level_nothing                           level
+        level_written, level_nothing            level
         macro_f1                                site: the probe's, on held-out levels
-        p_value, p_holm                         site, alpha, n_directional; one-sided, of
-                                                over_random ≤ 0 or over_nothing ≤ 0
-        found                                   – : both > 0 in some cell, Holm-corrected
         ======================================  ====================================================
 
     Raises
     ------
     InputError
-        If the family has no such tasks, `alphas`, `n_directional` or `n_random` are out of range, or
-        a probe lacks a class that has to be written.
+        If the family has no such tasks, an argument is out of range, a probe lacks a class that has to
+        be written, or there are several cells and a single unit.
 
     Notes
     -----
-    Intervals resample units (levels), and with them the random draws, so that they cover the spread
-    between random directions; with few draws this is rough, which is why the draws are kept. It takes
-    ``1 + sites · alphas · n_directional · (1 + n_random)`` runs of all tasks.
+    The rank is exact where the plan's directions are, under the null hypothesis, one more draw of the
+    control. Intervals resample units (levels), and with them the draws. It takes
+    ``1 + sites · alphas · n_directional · (1 + draws)`` runs of all tasks.
 
     References
     ----------
@@ -137,7 +160,7 @@ def plan_steering(
 
     from interp.network.site_names import select_sites
 
-    alphas, n_directional = _checked(alphas, n_directional, n_random)
+    alphas, n_directional = _checked(alphas, n_directional)
     tasks = organism[Steering].tasks(kind, n_tasks, seed) if isinstance(kind, str) else kind
     chosen = select_sites(organism[Steering].sites if sites is None else sites, organism.sites)
     if probes is None:
@@ -147,13 +170,22 @@ def plan_steering(
             organism.tasks("train", TRAIN_TASKS, seed=seed) if train_tasks is None else train_tasks,
             chosen,
             seed=seed,
+            n_shuffled=FEWEST_CONTROLS if n_shuffled is None else n_shuffled,
             folder=folder,
             progress=progress,
             **options,
         )
+    elif isinstance(probes, Directions):
+        directions = probes
     else:
         directions = given_directions(probes, tasks.concept, chosen)
-    players = [directions, *directions.random(seed + 1, n_random)]
+    shuffled = directions.shuffled[:n_shuffled]
+    if len(shuffled) < (n_shuffled or 0):
+        raise InputError(
+            f"{n_shuffled} draws of shuffled labels were asked for, and the probes that are given bring "
+            f"{len(shuffled)}: fit them with fitted_directions(…, n_shuffled={n_shuffled})."
+        )
+    players = writers(directions, shuffled, tasks, n_random, n_other_plans, seed)
     shape = (len(chosen), len(alphas), len(n_directional))
     units = np.unique(tasks.unit, return_inverse=True)[1]
     outcome = np.zeros((3, len(players), *shape, units.max() + 1))
@@ -175,20 +207,28 @@ def plan_steering(
         bar.update()
         for cell in grid:
             who, at, a, p = cell
+            player = players[who]
             plan = written_plan(
-                organism, tasks, players[who], chosen[at], alphas[a], n_directional[p], ticks
+                organism,
+                player.ways,
+                player.directions,
+                chosen[at],
+                alphas[a],
+                n_directional[p],
+                ticks,
             )
             outcome[(slice(None), *cell)] = outcomes(plan)
             bar.update()
-    dataset = _table(outcome, nothing, n_bootstrap, confidence, seed)
-    dataset = dataset.assign_coords(
-        source=["trained", "random"],
-        site=chosen,
-        alpha=alphas,
-        n_directional=n_directional,
-        draw=np.arange(n_random),
-        level=[str(tasks.tasks.ids[i]) for i in np.unique(units, return_index=True)[1]],
-    )
+    source_of = np.array([player.source for player in players])
+    dataset = steering_table(
+        outcome,
+        nothing,
+        source_of,
+        {"site": chosen, "alpha": alphas, "n_directional": n_directional},
+        n_bootstrap=n_bootstrap,
+        confidence=confidence,
+        seed=seed,
+    ).assign_coords(level=[str(tasks.tasks.ids[i]) for i in np.unique(units, return_index=True)[1]])
     dataset["macro_f1"] = ("site", [directions.macro_f1[site] for site in chosen])
     dataset.attrs |= {
         "analysis": "plan_steering",
@@ -197,20 +237,16 @@ def plan_steering(
         "concept": tasks.concept,
         "n_tasks": len(tasks),
         "n_levels": int(units.max() + 1),
-        "n_random": n_random,
         "ticks": "all" if ticks is None else str(ticks),
-        "confidence": confidence,
-        "intervals": f"percentile bootstrap over levels and random draws, {n_bootstrap} resamples",
+        "intervals": f"percentile bootstrap over levels and draws, {n_bootstrap} resamples",
         "success": "solved, and by the long way",
         "seed": seed,
     }
-    return add_verdict(
-        dataset, "over_random", CELL, dataset.attrs["n_levels"], and_also=("over_nothing",)
-    )
+    return dataset
 
 
 def _checked(
-    alphas: Sequence[float], n_directional: Sequence[int], n_random: int
+    alphas: Sequence[float], n_directional: Sequence[int]
 ) -> tuple[list[float], list[int]]:
     factors, counts = [float(alpha) for alpha in alphas], list(n_directional)
     if not factors or not np.isfinite(factors).all() or len(set(factors)) < len(factors):
@@ -219,143 +255,85 @@ def _checked(
         raise InputError(f"n_directional are distinct, at least one: {n_directional!r:.80}.")
     for count in counts:
         check_integer("n_directional", count, 0)
-    check_integer("n_random", n_random, 1)
     return factors, [int(count) for count in counts]
-
-
-def _table(
-    outcome: np.ndarray, nothing: np.ndarray, n_bootstrap: int, confidence: float, seed: int
-) -> xr.Dataset:
-    """Turn outcomes (measure, player, *cell, unit) into rates and paired differences.
-
-    Player 0 is the trained probe, the others are random draws; `nothing` is (measure, unit).
-    """
-    from interp.statistics import bootstrap_weights, percentile_interval
-
-    trained, draws, none = outcome[0, 0], outcome[0, 1:], nothing[0]
-    n_units, n_draws = none.shape[-1], len(draws)
-    rng = np.random.default_rng([seed, 7])
-    by_unit = bootstrap_weights(n_units, n_bootstrap, rng) / n_units
-    by_draw = bootstrap_weights(n_draws, n_bootstrap, rng) / n_draws
-    data: dict[str, Any] = {}
-
-    def add(name: str, dims: tuple[str, ...], value: np.ndarray, replicates: np.ndarray) -> None:
-        low, high = percentile_interval(replicates, confidence)
-        data[name], data[f"{name}_low"], data[f"{name}_high"] = (
-            (dims, value),
-            (dims, low),
-            (dims, high),
-        )
-
-    again = np.moveaxis(trained @ by_unit.T, -1, 0)
-    none_again = none @ by_unit.T
-    random_again = np.einsum("d...u,bd,bu->b...", draws, by_draw, by_unit, optimize=True)
-    rates, random_rates = trained.mean(-1), draws.mean((0, -1))
-    add(
-        "success",
-        ("source", *CELL),
-        np.stack([rates, random_rates]),
-        np.stack([again, random_again], axis=1),
-    )
-    add("nothing", (), none.mean(), none_again)
-    add("over_random", CELL, rates - random_rates, again - random_again)
-    add(
-        "over_nothing",
-        CELL,
-        rates - none.mean(),
-        again - none_again.reshape(-1, *(1,) * rates.ndim),
-    )
-    per_draw = draws.mean(-1)
-    data["success_draw"] = (("draw", *CELL), per_draw)
-    data["random_sd"] = (
-        CELL,
-        per_draw.std(0, ddof=1) if n_draws > 1 else np.full(rates.shape, np.nan),
-    )
-    for number, name in ((1, "solved"), (2, "long_way")):
-        both = np.stack([outcome[number, 0], outcome[number, 1:].mean(0)]).mean(-1)
-        data[name] = (("source", *CELL), both)
-        data[f"{name}_nothing"] = ((), nothing[number].mean())
-    data["level_success"] = (("source", *CELL, "level"), np.stack([trained, draws.mean(0)]))
-    data["level_nothing"] = ("level", none)
-    return xr.Dataset(data, attrs={"confidence": confidence})
 
 
 @answer_plot
 def plot_plan_steering(dataset: xr.Dataset) -> Figure:
-    """Draw success per site beside the controls, and over α and the number of places written."""
-    from interp.style import (
-        bars_with_intervals,
-        colours,
-        figure_style,
-        legend_outside,
-        line_with_interval,
-        subplots,
-    )
+    """Draw what was tested (the plan beside every draw of its controls), and success in every cell."""
+    from interp.style import figure_style, legend_outside, subplots
 
-    best = best_cell(dataset.over_random, dataset.p_holm) or {dim: 0 for dim in CELL}
-    cell = dataset.isel(alpha=best["alpha"], n_directional=best["n_directional"])
-    sites = [str(site) for site in dataset.site.values]
-    series = ["written plan", "random directions"]
     with figure_style():
         figure, axes = subplots(1, 2, width="text", height=3.0)
-        bars_with_intervals(
-            axes[0],
-            100 * cell.success,
-            100 * cell.success_low,
-            100 * cell.success_high,
-            categories=sites,
-            series=series,
-            palette=colours(series),
-        )
-        for at in range(len(sites)):  # every random draw: their spread is part of the control
-            x = at + 0.2
-            draws = 100 * cell.success_draw.isel(site=at)
-            label = "one random draw" if not at else None
-            axes[0].plot(
-                np.full(len(draws), x), draws, "x", color="0.35", markersize=3, label=label
-            )
-        for ax in axes:
+        _draw_tested(axes[0], dataset)
+        site = str(dataset.chosen_site.values[0])
+        _draw_cells(axes[1], dataset.sel(site=site))
+        for ax, letter, title in zip(
+            axes, "ab", ("against every draw", f"each α by itself: {site}"), strict=True
+        ):
             ax.axhline(100 * float(dataset.nothing), color="0.3", linestyle=":", label="nothing")
-            ax.axhspan(
-                100 * float(dataset.nothing_low),
-                100 * float(dataset.nothing_high),
-                color="0.3",
-                alpha=0.12,
-                linewidth=0,
-            )
+            bounds = (100 * float(dataset[f"nothing_{end}"]) for end in ("low", "high"))
+            ax.axhspan(*bounds, color="0.3", alpha=0.12, linewidth=0)
             ax.set_ylim(-3, 103)
+            ax.set_title(f"{letter}   {title}", loc="left")
         axes[0].set_ylabel("solved by the long way (%)")
-        axes[0].set_title(
-            f"a   α = {float(cell.alpha):g}, p = {int(cell.n_directional)}", loc="left"
-        )
-        site = sites[best["site"]]
-        sweep = dataset.isel(site=best["site"])
-        shades = colours([int(p) for p in dataset.n_directional.values], "tick")
-        for p, colour in shades.items():
-            for source in ("trained", "random"):
-                line = sweep.sel(n_directional=p, source=source)
-                shown = source == "trained"
-                line_with_interval(
-                    axes[1],
-                    line.alpha,
-                    100 * line.success,
-                    100 * line.success_low if shown else None,
-                    100 * line.success_high if shown else None,
-                    f"p = {p}" + ("" if shown else ", random"),
-                    color=colour,
-                    linestyle="-" if shown else "--",
-                    marker="o" if shown else "x",
-                )
-        if (dataset.alpha.values > 0).all():
-            axes[1].set_xscale("log", base=2)
-        axes[1].set_xticks(dataset.alpha.values, [f"{a:g}" for a in dataset.alpha.values])
-        axes[1].set_xticks([], minor=True)
-        axes[1].set_xlabel("strength α")
-        axes[1].set_title(f"b   {site}", loc="left")
         attrs = dataset.attrs
         figure.suptitle(
-            f"{attrs['organism']}, {attrs['kind']}: n = {attrs['n_levels']} levels "
-            f"({attrs['n_tasks']} tasks), {100 * attrs['confidence']:.0f} % intervals"
+            f"{attrs['organism']}, {attrs['kind']}: n = {attrs['n_levels']} levels ({attrs['n_tasks']} "
+            f"tasks), {100 * attrs['confidence']:.0f} % intervals; p = {float(dataset.p_value):.2g}",
+            fontsize=8,
         )
-        legend_outside(figure, axes, loc="outside lower center", ncols=5)
+        legend_outside(figure, axes, loc="outside lower center", ncols=4)
     return figure
+
+
+def _draw_tested(ax: Axes, dataset: xr.Dataset) -> None:
+    """Draw the written plan with its interval, and the draws of every control in a column."""
+    from interp.style import colours
+
+    controls = [str(control) for control in dataset.control.values]
+    shades = colours(["trained", *controls])
+    value = 100 * float(dataset.written)
+    spread = [abs(100 * float(dataset[f"written_{end}"]) - value) for end in ("low", "high")]
+    ax.errorbar(
+        0, value, np.array(spread)[:, None], fmt="o", color=shades["trained"], label="written plan"
+    )
+    for column, control in enumerate(controls, start=1):
+        draws = 100 * np.sort(dataset.control_draw.values[dataset.draw_control.values == control])
+        aside = 0.3 * (((np.arange(len(draws)) * 7) % 11) / 5 - 1)  # so that equal ones are seen
+        ax.plot(
+            column + aside, draws, "x", color=shades[control], markersize=3, label=LABELS[control]
+        )
+        ax.plot([column - 0.3, column + 0.3], [draws.mean()] * 2, color=shades[control])
+    ax.set_xticks(
+        range(len(controls) + 1),
+        ["plan", *(f"{c}\n({(dataset.draw_control == c).sum().item()})" for c in controls)],
+    )
+    ax.set_xlim(-0.5, len(controls) + 0.5)
+
+
+def _draw_cells(ax: Axes, dataset: xr.Dataset) -> None:
+    """Draw one site's success over α: the plan with intervals, the controls' means dashed."""
+    from interp.style import colours, line_with_interval
+
+    shades = colours([str(source) for source in dataset.source.values])
+    markers = dict(zip(dataset.n_directional.values, "osD^v<>P*", strict=False))
+    for n, source in product(dataset.n_directional.values, dataset.source.values):
+        line = dataset.sel(n_directional=n, source=source)
+        plan = source == "trained"
+        line_with_interval(
+            ax,
+            line.alpha,
+            100 * line.success,
+            100 * line.success_low if plan else None,
+            100 * line.success_high if plan else None,
+            f"{int(n)} places written" if plan else None,
+            color=shades[str(source)],
+            linestyle="-" if plan else "--",
+            marker=markers.get(n, "o"),
+        )
+    if (dataset.alpha.values > 0).all():
+        ax.set_xscale("log", base=2)
+    ax.set_xticks(dataset.alpha.values, [f"{a:g}" for a in dataset.alpha.values])
+    ax.set_xticks([], minor=True)
+    ax.set_xlabel("strength α")

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
 
 from analyses.recordings import labels_of, recorded
-from interp.errors import InputError, UnknownNameError, UnknownSiteError
+from interp.errors import InputError, UnknownNameError, UnknownSiteError, check_integer
 
 if TYPE_CHECKING:
     from interp.contract import Tasks
@@ -32,12 +32,16 @@ class Directions:
         Site → the probe's macro-F1 on held-out levels; NaN where it is not known.
     probes : xarray.Dataset
         What `interp.probes.fit_probes` returned.
+    shuffled : tuple of Directions
+        The same of probes of shuffled labels, if they were fitted too: controls that know the
+        activations, and not the concept.
     """
 
     concept: str
     by_site: Mapping[str, xr.DataArray]
     macro_f1: Mapping[str, float]
     probes: xr.Dataset
+    shuffled: tuple[Directions, ...] = ()
 
     def of(self, site: str, name: str) -> np.ndarray:
         """Return the direction of one class.
@@ -55,9 +59,31 @@ class Directions:
             )
         return vectors.sel({"class": name}).values
 
+    def as_long_as(self, other: Directions) -> Directions:
+        """Return the same directions at the norms of others, class by class of theirs.
+
+        Raises
+        ------
+        InputError
+            If a class of theirs is missing here.
+        """
+
+        def scaled(site: str) -> xr.DataArray:
+            wanted = other.by_site[site]
+            own = np.stack([self.of(site, str(name)) for name in wanted["class"].values])
+            axes = tuple(range(1, own.ndim))
+            norm = np.sqrt((own**2).sum(axes, keepdims=True))
+            target = np.sqrt((wanted.values**2).sum(axes, keepdims=True))
+            return wanted.copy(data=own * target / np.where(norm > 0, norm, 1))
+
+        return replace(self, by_site={site: scaled(site) for site in other.by_site})
+
     def random(self, seed: int, n: int) -> list[Directions]:
         """Return `n` sets of random directions of the same norms."""
         from interp.probes import random_directions
+
+        if not n:
+            return []
 
         drawn = {
             site: random_directions(vectors, seed=seed + number, n=n)
@@ -81,6 +107,7 @@ def fitted_directions(
     sites: Iterable[str],
     *,
     seed: int = 0,
+    n_shuffled: int = 0,
     folder: str | os.PathLike | None = None,
     progress: bool = True,
     **options: Any,
@@ -91,31 +118,55 @@ def fitted_directions(
     ----------
     tasks
         What the organism is recorded on.
+    n_shuffled
+        How many times the same is done with the labels of other levels: `Directions.shuffled`.
     **options
         Passed to `interp.probes.fit_probes`.
     """
     from interp.probes import fit_probes
 
     sites = list(sites)
+    check_integer("n_shuffled", n_shuffled, 0)
     shared: dict[str, Any] = {"controls": ("majority",), "n_bootstrap": 0, **options}
     with recorded(
         organism, tasks, sites, untrained=None, seed=seed, folder=folder, progress=progress
     ) as recording:
         labels, kept = labels_of(recording.concept(concept), recording.run)
         run = recording.run
-        probes = fit_probes(
-            run.isel(tick=[-1]) if "tick" in run.dims else run,
-            labels,
-            sites,
-            classes=kept.classes,
-            negative=kept.negative,
-            receptive_field=1,
-            steps=slice(0, None),
-            seed=seed,
-            progress=progress,
-            **shared,
+        last = run.isel(tick=[-1]) if "tick" in run.dims else run
+
+        def fitted(labels: xr.DataArray, progress: bool) -> Directions:
+            probes = fit_probes(
+                last,
+                labels,
+                sites,
+                classes=kept.classes,
+                negative=kept.negative,
+                receptive_field=1,
+                steps=slice(0, None),
+                seed=seed,
+                progress=progress,
+                **shared,
+            )
+            return given_directions(probes, concept, sites)
+
+        others = tuple(
+            fitted(_of_other_levels(labels, run, np.random.default_rng([seed, 23, draw])), False)
+            for draw in range(n_shuffled)
         )
-    return given_directions(probes, concept, sites)
+        return replace(fitted(labels, progress), shuffled=others)
+
+
+def _of_other_levels(
+    labels: xr.DataArray, run: xr.Dataset, rng: np.random.Generator
+) -> xr.DataArray:
+    """Give every step the whole label map of another level's."""
+    from interp.probes.splits import shuffle_label_maps
+
+    values = labels.values.reshape(*labels.shape[:2], -1)
+    groups = run.level_id.values if "level_id" in run else np.arange(len(values))
+    moved = shuffle_label_maps(values, (values >= 0).any(axis=2), groups, rng)
+    return labels.copy(data=moved.reshape(labels.shape))
 
 
 def given_directions(probes: xr.Dataset, concept: str, sites: Iterable[str]) -> Directions:

@@ -9,6 +9,7 @@ from analyses.papers.comparison import Row
 from analyses.papers.drawing import caption, published_marks
 from analyses.papers.entry import Caution, Conditions, Needs, PaperFigure, Setting, TaskSet
 from analyses.papers.published import Published, choose, published_in
+from interp.statistics import FEWEST_CONTROLS
 from organisms.capabilities.steering import Steering
 
 if TYPE_CHECKING:
@@ -32,6 +33,9 @@ def steering(setting: Setting) -> xr.Dataset:
 
     options = dict(setting.conditions.options)
     kinds, n_tasks = list(options.pop("kinds")), options.pop("n_tasks")
+    # Their five random directions are too few for a rank among them; other controls they have none.
+    options["n_random"] = max(FEWEST_CONTROLS, options["n_random"])
+    options |= {"n_shuffled": 0, "n_other_plans": 0}
     fit = {name: options.pop(name) for name in ("max_train_samples",) if name in options}
     sites = select_sites(CELLS, setting.organism.sites)
     by_kind = []
@@ -178,7 +182,7 @@ FIGURES = (
                 "n_tasks": 25,
                 "alphas": (1.0,),
                 "n_directional": (1,),
-                "n_random": 5,
+                "n_random": 19,
                 "max_train_samples": 30_000,
             },
         ),

@@ -7,13 +7,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import xarray as xr
 
-from analyses.causes.plan_steering import CELL, plan_steering, plot_plan_steering
+from analyses.causes.plan_controls import LABELS
+from analyses.causes.plan_steering import plan_steering, plot_plan_steering
 from analyses.causes.plan_writing import fitted_directions
 from analyses.causes.steered_episode import plot_steered_episode, steered_episode
 from analyses.study.report import Report
-from analyses.verdict import best_cell
 from interp.errors import InputError
 from interp.files import write_netcdf
 from organisms.capabilities.capability import has_capability
@@ -22,13 +23,8 @@ from organisms.capabilities.steering import Steering
 N_TRAIN = 200
 """Tasks that the probes whose directions are written are fitted on; those of the split ``train``."""
 
-SWEEP: Mapping[str, Any] = {
-    "n_tasks": 10,
-    "alphas": (0.25, 0.5),
-    "n_directional": (1,),
-    "n_random": 2,
-}
-"""Smaller than `plan_steering` takes by itself, to save time."""
+SWEEP: Mapping[str, Any] = {"n_tasks": 10, "alphas": (0.5,), "n_random": 19, "n_other_plans": 19}
+"""One strength, at one site: the one whose probe reads best, on levels that are not steered."""
 
 NAME = "plan_steering"
 
@@ -70,7 +66,7 @@ def study_steering(
         name = f"{NAME}-{kind}"
         try:
             tasks = organism[Steering].tasks(kind, SWEEP["n_tasks"], seed)
-            probes = fitted_directions(
+            directions = fitted_directions(
                 organism,
                 tasks.concept,
                 organism.tasks("train", N_TRAIN, seed=seed),
@@ -78,47 +74,52 @@ def study_steering(
                 seed=seed,
                 folder=out / "steering",
                 progress=progress,
-            ).probes
-            options = {**SWEEP, "probes": probes, "seed": seed, "progress": progress}
-            result = plan_steering(organism, tasks, **options)
+            )
+            site = max(directions.macro_f1, key=lambda name: directions.macro_f1[name])
+            options = {**SWEEP, "probes": directions, "seed": seed, "progress": progress}
+            result = plan_steering(organism, tasks, sites=site, **options)
         except InputError as error:
             unanswered[name] = str(error)
             continue
         write_netcdf(result, out / f"{name}.nc")
         results[name], figures[name] = result, partial(plot_plan_steering, result)
-        at = best(result)
         episode = steered_episode(
             organism,
             tasks,
-            probes,
-            str(at.site.values),
-            alpha=float(at.alpha),
-            n_directional=int(at.n_directional),
+            directions.probes,
+            site,
+            alpha=float(result.alpha[0]),
+            n_directional=int(result.n_directional[0]),
             seed=seed,
         )
         figures[f"steered-{kind}"] = partial(plot_steered_episode, episode, organism)
     return results, figures, unanswered
 
 
-def best(steering: xr.Dataset) -> xr.Dataset:
-    """Return the cell of a sweep that a verdict is illustrated by."""
-    chosen = best_cell(steering.over_random, steering.p_holm)
-    return steering.isel(chosen or dict.fromkeys(CELL, 0))
-
-
 def steering_verdict(steering: xr.Dataset) -> dict[str, Any]:
     """Return ``found`` and a sentence."""
-    at, found = best(steering), bool(steering.found)
+    found, attrs = bool(steering.found), steering.attrs
+    sites = " or ".join(dict.fromkeys(map(str, steering.chosen_site.values)))
+    beside = "; ".join(
+        f"{LABELS[str(control)]} {100 * float(own.control_mean):.1f} % on average, at most "
+        f"{100 * float(own.control_draw.max()):.1f} %"
+        for control in steering.control.values
+        for own in [_of_control(steering, str(control))]
+    )
     text = (
-        f"A plan of the long way that is written into the organism ({steering.attrs['kind']}) is "
-        f"{'carried out' if found else 'not shown to be carried out'}: at best "
-        f"{_rate(at.sel(source='trained'), 'success')} of the tasks are solved by the long way (at "
-        f"{str(at.site.values)}, α = {float(at.alpha):g}), {_rate(at.sel(source='random'), 'success')} "
-        f"with random directions of the same norm and {_rate(steering, 'nothing')} with nothing "
-        f"written (n = {steering.attrs['n_levels']} levels, {steering.attrs['n_tasks']} tasks, "
-        f"Holm p = {float(at.p_holm):.1g})."
+        f"A plan of the long way that is written into the organism ({attrs['kind']}) is "
+        f"{'carried out' if found else 'not shown to be carried out'}: {_rate(steering, 'written')} of "
+        f"the tasks are solved by the long way (at {sites}), {_rate(steering, 'nothing')} with nothing "
+        f"written; {beside} (n = {attrs['n_levels']} levels, {attrs['n_tasks']} tasks, "
+        f"p = {float(steering.p_value):.2g}, by rank among the draws)."
     )
     return {"found": found, "text": text}
+
+
+def _of_control(steering: xr.Dataset, control: str) -> xr.Dataset:
+    return steering.sel(control=control).isel(
+        draw=np.flatnonzero(steering.draw_control.values == control)
+    )
 
 
 def steering_section(
@@ -135,34 +136,31 @@ def steering_section(
     )
     page.figure(
         figures[name],
-        "Tasks solved by the long way, with the written plan and with random directions of the same "
-        "norms (crosses: each draw); dotted: nothing written. a: each site, at the α and number of "
-        f"written places p that did best. b: all α. {100 * attrs['confidence']:.0f} % bootstrap over "
-        "levels (a level and its mirror images are one unit) and random draws.",
+        "Tasks solved by the long way. a: the written plan beside every draw of its controls (crosses; "
+        "line: their mean), each in the cell that did best for it on other levels; dotted: nothing "
+        "written. b: every strength α by itself; dashed: the controls' means. "
+        f"{100 * attrs['confidence']:.0f} % bootstrap over levels (a level and its mirror images are one "
+        "unit) and draws.",
     )
     page.table(
-        [_row(steering.sel(site=site, alpha=alpha, n_directional=p))
-         for site in steering.site.values
-         for alpha in steering.alpha.values
-         for p in steering.n_directional.values],
+        [_row(_of_control(steering, str(control))) for control in steering.control.values],
         f"Nothing written: {_rate(steering, 'nothing')} by the long way, "
-        f"{float(steering.solved_nothing):.0%} solved either way.",
-    )  # fmt: skip
+        f"{float(steering.solved_nothing):.0%} solved either way. Written plan: "
+        f"{_rate(steering, 'written')}.",
+    )
 
 
-def _row(cell: xr.Dataset) -> dict[str, Any]:
+def _row(of: xr.Dataset) -> dict[str, Any]:
+    """Return one control's row, of a Dataset that holds its draws alone."""
     return {
-        "site": str(cell.site.values),
-        "α": float(cell.alpha),
-        "places written": int(cell.n_directional),
-        "by the long way": float(cell.success.sel(source="trained")),
-        "random directions": float(cell.success.sel(source="random")),
-        "difference": float(cell.over_random),
-        "low": float(cell.over_random_low),
-        "high": float(cell.over_random_high),
-        "over nothing": float(cell.over_nothing),
-        "solved either way": float(cell.solved.sel(source="trained")),
-        "p (Holm)": float(cell.p_holm),
+        "control": LABELS[str(of.control.values)],
+        "draws": of.sizes["draw"],
+        "by the long way": float(of.control_mean),
+        "largest draw": float(of.control_draw.max()),
+        "plan minus control": float(of.over_control),
+        "low": float(of.over_control_low),
+        "high": float(of.over_control_high),
+        "p (rank)": float(of.p_rank),
     }
 
 

@@ -10,6 +10,11 @@ from typing import TYPE_CHECKING
 from interp.lazy import lazy_names
 
 if TYPE_CHECKING:  # for type checkers and editors; at run time names come when asked for
+    from interp.statistics.against_controls import FEWEST_CONTROLS as FEWEST_CONTROLS
+    from interp.statistics.against_controls import CrossFitted as CrossFitted
+    from interp.statistics.against_controls import cross_fitted as cross_fitted
+    from interp.statistics.against_controls import difference_from_draws as difference_from_draws
+    from interp.statistics.against_controls import rank_p_value as rank_p_value
     from interp.statistics.corrections import benjamini_hochberg as benjamini_hochberg
     from interp.statistics.corrections import holm as holm
     from interp.statistics.intervals import Interval as Interval

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -10,10 +12,18 @@ from analyses.causes.causal_intervention import (
     causal_intervention_score,
     plot_causal_intervention_score,
 )
+from analyses.causes.plan_controls import with_other_plans
 from analyses.causes.plan_steering import plan_steering, plot_plan_steering
-from analyses.causes.plan_writing import fitted_directions, given_directions, written_plan
+from analyses.causes.plan_writing import (
+    Directions,
+    fitted_directions,
+    given_directions,
+    written_plan,
+)
 from analyses.causes.steered_episode import steered_episode
+from analyses.causes.steering_table import steering_table
 from interp.errors import InputError, UnknownSiteError
+from interp.statistics import cross_fitted
 from organisms.capabilities.steering import Steering
 from tests.analyses.causes.steering_toy import RingOrganism
 
@@ -26,65 +36,126 @@ def follower() -> RingOrganism:
 
 
 @pytest.fixture(scope="module")
-def onto(follower) -> xr.Dataset:
-    return fitted_directions(follower, "onto", follower.tasks(), ["state"], progress=False).probes
+def onto(follower) -> Directions:
+    return fitted_directions(
+        follower, "onto", follower.tasks(), ["state"], n_shuffled=19, progress=False
+    )
 
 
 @pytest.fixture(scope="module")
 def steered(follower, onto) -> xr.Dataset:
     return plan_steering(
-        follower,
-        "ring",
-        probes=onto,
-        n_tasks=20,
-        alphas=(0.0, 1.0),
-        n_directional=(0, 1),
-        n_random=2,
-        **QUICK,
+        follower, "ring", probes=onto, n_tasks=20, alphas=(0.0, 0.2), n_directional=(0, 1), **QUICK
     )
 
 
 def test_a_follower_carries_out_the_written_plan(steered):
     assert float(steered.nothing) == 0
-    assert bool(steered.found)
-    cell = steered.sel(source="trained", site="state", alpha=1.0, n_directional=1)
-    assert float(cell.success) == 1
-    assert float(cell.over_random) > 0.5
-    # Random draws are kept one by one, and their mean is the control's success.
-    assert np.allclose(steered.success_draw.mean("draw"), steered.success.sel(source="random"))
-    assert np.allclose(
-        steered.over_nothing, steered.success.sel(source="trained") - steered.nothing
-    )
+    assert bool(steered.found) and float(steered.p_value) == 1 / 20
+    assert float(steered.written) == 1
+    # Half of the levels choose the cell that the other half is scored in: here the same one.
+    assert steered.chosen_alpha.values.tolist() == [0.2, 0.2]
+    assert (steered.over_control > 0.3).all()
+    # Every draw of every control is kept, and none does as well as the plan.
+    assert steered.draw_control.to_series().value_counts().to_dict() == {
+        "random": 19,
+        "shuffled": 19,
+        "other plan": 19,
+    }
+    assert float(steered.control_draw.max()) < 1
+    draws = steered.success_draw.where(steered.draw_control == "random", drop=True)
+    assert np.allclose(draws.mean("draw"), steered.success.sel(source="random"))
 
 
 def test_at_alpha_zero_everything_equals_doing_nothing(follower, onto, steered):
-    nought = steered.sel(alpha=0.0)
-    assert (nought.success == steered.nothing).all()
-    assert (nought.p_value == 1).all()
+    assert (steered.success.sel(alpha=0.0) == steered.nothing).all()
+    nought = plan_steering(
+        follower, "ring", probes=onto, alphas=(0.0,), n_shuffled=0, n_other_plans=0, **QUICK
+    )
+    assert float(nought.p_value) == 1 and not bool(nought.found)
     tasks = follower[Steering].tasks("ring", 10)
-    random = given_directions(onto, "onto", ["state"]).random(0, 1)[0]
     alone = follower.run(tasks.tasks, sites=["state"])
-    plan = written_plan(follower, tasks, random, "state", 0.0, 2)
+    plan = written_plan(follower, tasks, onto.random(0, 1)[0], "state", 0.0, 2)
     changed = follower.run(tasks.tasks, sites=["state"], interventions=plan)
     for name in ("logits", "state", "action", "length"):
         np.testing.assert_array_equal(alone[name].values, changed[name].values)
 
 
-def test_an_organism_that_ignores_its_state_is_not_steered(onto):
+def test_an_organism_that_ignores_its_state_is_not_steered():
     deaf = RingOrganism(obeys=False)
     result = plan_steering(
-        deaf,
-        "ring",
-        train_tasks=deaf.tasks(),
-        n_tasks=20,
-        alphas=(1.0, 4.0),
-        n_directional=(1,),
-        n_random=2,
-        **QUICK,
+        deaf, "ring", train_tasks=deaf.tasks(), n_tasks=20, alphas=(1.0, 4.0), **QUICK
     )
     assert result.macro_f1.item() > 0.9  # the plan can be read there, and is not used
-    assert not bool(result.found)
+    assert not bool(result.found) and float(result.p_value) == 1
     assert (result.success == 0).all()
+
+
+def _found(effect: np.ndarray, n_units: int, rng: np.random.Generator) -> bool:
+    """Return the verdict on players whose success has the probabilities (player, site, alpha, places)."""
+    success = (rng.random((*effect.shape, n_units)) < effect[..., None]).astype(float)
+    table = steering_table(
+        np.stack([success] * 3),
+        np.zeros((3, n_units)),
+        np.array(["trained"] + ["random"] * (len(effect) - 1)),
+        {"site": ["a"], "alpha": [1.0, 2.0], "n_directional": [1, 2]},
+        n_bootstrap=2,
+        confidence=0.95,
+        seed=int(rng.integers(2**31)),
+    )
+    return bool(table.found)
+
+
+def test_a_random_direction_that_is_called_the_plan_is_found_no_oftener_than_it_may():
+    """However many cells it may choose from: every control chooses among as many.
+
+    Directions differ, each by the same amount on all levels, which is what a mean of a few draws with an
+    interval over levels does not know.
+    """
+    rng = np.random.default_rng(0)
+    found = [_found(rng.random((20, 1, 2, 2)), 12, rng) for _ in range(300)]
+    assert np.mean(found) <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 300)
+
+
+def test_a_plan_beyond_all_random_directions_is_found():
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        effect = 0.3 * rng.random((20, 1, 2, 2))
+        effect[0] = 0.9
+        assert _found(effect, 40, rng)
+
+
+def test_a_cell_is_scored_on_levels_that_did_not_choose_it():
+    """By luck alone the best of many cells looks good where it was chosen, and nowhere else."""
+    outcome = (np.random.default_rng(1).random((1, 200, 40)) < 0.3).astype(float)
+    chosen = outcome.mean(axis=-1).max()
+    assert chosen > 0.45
+    assert abs(cross_fitted(outcome, rng=0).score.mean() - 0.3) < 0.15
+    one_cell = cross_fitted(outcome[:, :1])
+    np.testing.assert_array_equal(one_cell.score, outcome[:, 0])
+    with pytest.raises(InputError, match="200 cells and a single unit"):
+        cross_fitted(outcome[..., :1])
+
+
+def test_another_levels_plan_is_anothers_and_only_what_is_written_changes(follower):
+    tasks = follower[Steering].tasks("ring", 10)
+    tasks = dataclasses.replace(tasks, unit=np.arange(10) // 2)
+    other = with_other_plans(tasks, np.random.default_rng(0))
+    for i, way in enumerate(other.long):
+        assert any(way == tasks.long[k] for k in range(10) if k // 2 != i // 2)
+    assert other.tasks is tasks.tasks and (other.number == tasks.number).all()
+    with pytest.raises(InputError, match="at least two units"):
+        with_other_plans(dataclasses.replace(tasks, unit=np.zeros(10)), np.random.default_rng(0))
+
+
+def test_shuffled_probes_know_nothing_of_the_plan_and_are_as_long(onto):
+    scores = [own.macro_f1["state"] for own in onto.shuffled]
+    assert len(onto.shuffled) == 19 and max(scores) < 0.6 < onto.macro_f1["state"]
+    scaled = onto.shuffled[0].as_long_as(onto)
+    for name in ("never", "left", "right"):
+        assert np.linalg.norm(scaled.of("state", name)) == pytest.approx(
+            np.linalg.norm(onto.of("state", name))
+        )
 
 
 def test_an_untrained_network_is_not_steered():
@@ -107,9 +178,8 @@ def test_an_untrained_network_is_not_steered():
         untrained,
         untrained[Steering].tasks("agent-shortcut", 3)[::4],
         probes=probes,
-        alphas=(1.0, 8.0),
-        n_directional=(1,),
-        n_random=1,
+        alphas=(8.0,),
+        n_other_plans=0,
         **QUICK,
     )
     assert result.sizes["level"] == 3 and result.attrs["n_tasks"] == 6
@@ -137,24 +207,21 @@ def _random_probes(organism) -> xr.Dataset:
 
 def test_units_are_resampled_whole(follower, onto):
     """Ten variants of two tasks are two units: no verdict can rest on them."""
-    import dataclasses
-
     tasks = dataclasses.replace(follower[Steering].tasks("ring", 20), unit=np.arange(20) % 2)
-    result = plan_steering(
-        follower, tasks, probes=onto, alphas=(1.0,), n_directional=(1,), n_random=1, **QUICK
-    )
+    result = plan_steering(follower, tasks, probes=onto, alphas=(0.2,), **QUICK)
     assert result.sizes["level"] == 2 and result.attrs["n_levels"] == 2
-    assert result.success.sel(source="trained").item() == 1
+    assert float(result.written) == 1
+    assert float(result.p_value) == 0.25  # two signs, however many draws it outranks
     assert not bool(result.found)
 
 
 def test_one_intervention_per_role_serves_all_tasks(follower, onto):
     tasks = follower[Steering].tasks("ring", 20)
-    plan = written_plan(follower, tasks, given_directions(onto, "onto", ["state"]), "state", 1, 2)
+    plan = written_plan(follower, tasks, onto, "state", 1, 2)
     assert len(plan) == 3
     # A part of the tasks, run alone, goes as it does among the others.
     part = tasks[5:9]
-    directions = given_directions(onto, "onto", ["state"])
+    directions = onto
     whole = follower.run(tasks.tasks, interventions=plan, batch_size=7)
     alone = follower.run(
         part.tasks, interventions=written_plan(follower, part, directions, "state", 1, 2)
@@ -165,7 +232,7 @@ def test_one_intervention_per_role_serves_all_tasks(follower, onto):
 
 def test_a_directional_square_is_written_until_it_has_been_entered(follower, onto):
     tasks = follower[Steering].tasks("ring", 1)
-    directions = given_directions(onto, "onto", ["state"])
+    directions = onto
     never, first = written_plan(follower, tasks, directions, "state", 4.0, 1)
     run = follower.run(tasks.tasks, sites=["state"], interventions=[never, first])
     bare = follower.run(tasks.tasks, sites=["state"], interventions=[never])
@@ -197,14 +264,16 @@ def test_the_dataset_survives_netcdf_and_plots(steered, tmp_path):
     with xr.open_dataset(tmp_path / "steering.nc") as back:
         xr.testing.assert_allclose(back.load(), steered)
     figure = plot_plan_steering(steered)
-    assert len(figure.axes) == 2
-    bars = [p.get_height() for p in figure.axes[0].patches if hasattr(p, "get_height")]
-    assert 100.0 in [round(float(h), 6) for h in bars]
+    tested, _ = figure.axes
+    drawn = {line.get_label(): line.get_ydata() for line in tested.lines}
+    assert len(drawn["random directions"]) == 19
+    [plan] = [bar for bar in tested.containers if bar.get_label() == "written plan"]
+    assert plan.lines[0].get_ydata().tolist() == [100.0]
 
 
 def test_a_steered_episode_shows_both_ways(follower, onto):
     tasks = follower[Steering].tasks("ring", 4)
-    both = steered_episode(follower, tasks, onto, "state")
+    both = steered_episode(follower, tasks, onto.probes, "state")
     assert both.success.values.tolist() == [False, True]
     assert both.length.values.tolist() == [2, 3]
     first = tasks.long[0][0]
@@ -218,7 +287,9 @@ def test_a_steered_episode_shows_both_ways(follower, onto):
         ({"alphas": ()}, InputError),
         ({"alphas": (1.0, float("nan"))}, InputError),
         ({"n_directional": (-1,)}, InputError),
-        ({"n_random": 0}, InputError),
+        ({"n_random": 5}, InputError),
+        ({"n_random": 0, "n_shuffled": 0, "n_other_plans": 0}, InputError),
+        ({"n_shuffled": 40}, InputError),
         ({"sites": ["stat"]}, UnknownSiteError),
     ],
 )
@@ -229,7 +300,7 @@ def test_wrong_arguments_are_refused(follower, onto, options, error):
 
 def test_a_missing_class_and_foreign_runs_are_refused(follower, onto):
     tasks = follower[Steering].tasks("ring", 4)
-    fewer = onto.isel({"class": [1, 2]})
+    fewer = onto.probes.isel({"class": [1, 2]})
     with pytest.raises(InputError, match="no class 'never'"):
         written_plan(follower, tasks, given_directions(fewer, "onto", ["state"]), "state")
     with pytest.raises(InputError, match="not of these tasks"):
