@@ -260,22 +260,25 @@ def _checked(
 
 @answer_plot
 def plot_plan_steering(dataset: xr.Dataset) -> Figure:
-    """Draw what was tested (the plan beside every draw of its controls), and success in every cell."""
+    """Draw what was tested (the plan beside every draw of its controls) and, of several cells, each."""
     from interp.style import figure_style, legend_outside, subplots
 
+    several = dataset.sizes["alpha"] * dataset.sizes["n_directional"] > 1
     with figure_style():
-        figure, axes = subplots(1, 2, width="text", height=3.0)
+        figure, [axes] = subplots(1, 1 + several, width="text", height=3.0, squeeze=False)
         _draw_tested(axes[0], dataset)
-        site = str(dataset.chosen_site.values[0])
-        _draw_cells(axes[1], dataset.sel(site=site))
-        for ax, letter, title in zip(
-            axes, "ab", ("against every draw", f"each α by itself: {site}"), strict=True
-        ):
+        titles = ["a   against every draw"]
+        if several:
+            site = str(dataset.chosen_site.values[0])
+            _draw_cells(axes[1], dataset.sel(site=site))
+            titles.append(f"b   each α by itself: {site}")
+        for ax, title in zip(axes, titles, strict=True):
             ax.axhline(100 * float(dataset.nothing), color="0.3", linestyle=":", label="nothing")
             bounds = (100 * float(dataset[f"nothing_{end}"]) for end in ("low", "high"))
             ax.axhspan(*bounds, color="0.3", alpha=0.12, linewidth=0)
             ax.set_ylim(-3, 103)
-            ax.set_title(f"{letter}   {title}", loc="left")
+            if several:
+                ax.set_title(title, loc="left")
         axes[0].set_ylabel("solved by the long way (%)")
         attrs = dataset.attrs
         figure.suptitle(
@@ -283,7 +286,7 @@ def plot_plan_steering(dataset: xr.Dataset) -> Figure:
             f"tasks), {100 * attrs['confidence']:.0f} % intervals; p = {float(dataset.p_value):.2g}",
             fontsize=8,
         )
-        legend_outside(figure, axes, loc="outside lower center", ncols=4)
+        legend_outside(figure, list(axes), loc="outside lower center", ncols=4)
     return figure
 
 

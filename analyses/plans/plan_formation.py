@@ -235,36 +235,37 @@ def _formation_of(
         untrained=None if control is None else at_last_tick(control),
         **shared,
     )
-    early = {player: _before_acting(data, chosen) for player, data in players.items()}
     before = labels.sel(step=slice(None, 0))
     in_train = np.isin(run.level_id.values, probes.train_group.values)
-    refitted: dict[int, xr.Dataset] = {}
-    if all(_enough(before.sel(step=step).values[in_train], concept) for step in _thinking(run)):
-        refitted = {
-            step: fit_probes(
-                early["trained"],
-                before,
-                chosen,
-                steps=[step],
-                split=_labelled_split(probes, run, before.sel(step=step)),
-                untrained=early.get("untrained"),
-                **shared,
-            )
-            for step in _thinking(run)
-        }
+    moments = _thinking(run)
+    refits = all(_enough(before.sel(step=step).values[in_train], concept) for step in moments)
     test = np.flatnonzero(np.isin(run.level_id.values, probes.test_group.values))
-    scores = []
-    for of_step in (dict.fromkeys(_thinking(run), probes), refitted):
-        if not of_step:
-            continue
-        counts = {
-            (player, site): reading_counts(data, before, of_step, player, site, test)
-            for player, data in early.items()
-            for site in chosen
-        }
-        groups = run.level_id.values[test]
-        scores.append(_score(counts, list(players), chosen, concept, groups, how))
-    return _with_refitted(*scores)
+    counts: tuple[dict, dict] = ({}, {})  # of the probes fitted once, of refitted ones
+    for site in chosen:  # one at a time: what is read of it is held in memory
+        early = {player: _before_acting(data, site) for player, data in players.items()}
+        of_step = [dict.fromkeys(moments, probes)]
+        if refits:
+            of_step.append(
+                {
+                    step: fit_probes(
+                        early["trained"],
+                        before,
+                        [site],
+                        steps=[step],
+                        split=_labelled_split(probes, run, before.sel(step=step)),
+                        untrained=early.get("untrained"),
+                        **shared,
+                    )
+                    for step in moments
+                }
+            )
+        for of_all, fitted in zip(counts, of_step, strict=False):
+            for player, data in early.items():
+                of_all[player, site] = reading_counts(data, before, fitted, player, site, test)
+    groups = run.level_id.values[test]
+    return _with_refitted(
+        *(_score(each, list(players), chosen, concept, groups, how) for each in counts if each)
+    )
 
 
 def _labelled_split(
@@ -286,13 +287,12 @@ def _enough(labels: np.ndarray, concept: Concept) -> bool:
     return len(there) > 0 and there.min() < there.max()
 
 
-def _before_acting(run: xr.Dataset, sites: list[str]) -> xr.Dataset:
+def _before_acting(run: xr.Dataset, site: str) -> xr.Dataset:
     """Keep the steps up to the first action's, in memory if they are few: they are read often."""
     early = run.sel(step=slice(None, 0))
-    size = sum(early[site].nbytes for site in sites)
-    if size > MOST_IN_MEMORY:
+    if early[site].nbytes > MOST_IN_MEMORY:
         return early
-    return early.assign({site: early[site].load() for site in sites})
+    return early.assign({site: early[site].load()})
 
 
 def _thinking(run: xr.Dataset) -> list[int]:

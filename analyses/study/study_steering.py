@@ -136,9 +136,8 @@ def steering_section(
     )
     page.figure(
         figures[name],
-        "Tasks solved by the long way. a: the written plan beside every draw of its controls (crosses; "
-        "line: their mean), each in the cell that did best for it on other levels; dotted: nothing "
-        "written. b: every strength α by itself; dashed: the controls' means. "
+        "Tasks solved by the long way: the written plan beside every draw of its controls (crosses; "
+        f"line: their mean), at α = {float(steering.alpha[0]):g}; dotted: nothing written. "
         f"{100 * attrs['confidence']:.0f} % bootstrap over levels (a level and its mirror images are one "
         "unit) and draws.",
     )

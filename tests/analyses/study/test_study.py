@@ -81,14 +81,12 @@ def test_results_of_each_kind_of_steering_are_there_before_the_next(monkeypatch,
         asked.append(tasks)
         if len(asked) == 2:
             raise KeyboardInterrupt
-        return xr.Dataset({"found": False})
+        return xr.Dataset({"found": False}, {"alpha": [0.5], "n_directional": [1]})
 
+    directions = SimpleNamespace(probes={}, macro_f1={"h": 0.5})
     monkeypatch.setattr(module, "plan_steering", one)
-    monkeypatch.setattr(module, "fitted_directions", lambda *a, **k: SimpleNamespace(probes={}))
+    monkeypatch.setattr(module, "fitted_directions", lambda *a, **k: directions)
     monkeypatch.setattr(module, "steered_episode", lambda *a, **k: None)
-    monkeypatch.setattr(
-        module, "best", lambda result: xr.Dataset({"site": "h", "alpha": 1.0, "n_directional": 1})
-    )
     with pytest.raises(KeyboardInterrupt):
         module.study_steering(untrained(), tmp_path, seed=0, progress=False)
     assert len(kinds) > 1 and [path.stem for path in tmp_path.glob("*.nc")] == [
