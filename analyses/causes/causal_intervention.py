@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
+from analyses.against_controls import against_controls
 from analyses.causes.plan_steering import TRAIN_TASKS
 from analyses.causes.plan_writing import (
     Directions,
@@ -19,8 +20,8 @@ from analyses.causes.plan_writing import (
 )
 from analyses.needs import Ability, Chooses
 from analyses.question import answer_plot, question
-from analyses.verdict import add_verdict
 from interp.errors import InputError, check_integer
+from interp.statistics import FEWEST_CONTROLS
 from organisms.capabilities.steering import Steering
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def causal_intervention_score(
     sites: str | Iterable[str] | None = None,
     alphas: Sequence[float] = (1.0, 4.0, 16.0),
     steps: Sequence[int] = (5,),
-    n_random: int = 5,
+    n_random: int = 19,
     ticks: Any = None,
     seed: int = 0,
     folder: str | os.PathLike | None = None,
@@ -57,8 +58,10 @@ def causal_intervention_score(
     At each of `steps` of its own episodes, and for every other action that would do something there,
     ``alpha`` times (the class direction of that action minus that of the action taken) is added to
     one site at the place where the plan says what comes next, at that step alone. It succeeds if the
-    organism now takes the written action. Random directions of the same norms are the control;
-    without intervention the score is 0 by construction.
+    organism now takes the written action. Random directions of the same norms are the control, each draw
+    by itself (see `analyses.against_controls.against_controls`: plan and draws each choose their best
+    cell on half of the episodes, and are scored on the other half, in turn); without intervention the
+    score is 0 by construction.
 
     Parameters
     ----------
@@ -74,7 +77,7 @@ def causal_intervention_score(
     steps
         Step labels; episodes that are over by then are left out.
     n_random
-        Sets of random directions.
+        Sets of random directions, at least 19: with fewer no rank among them has a p-value of 0.05.
     seed
         Of the run, recording, probes, random directions and bootstrap.
 
@@ -84,17 +87,24 @@ def causal_intervention_score(
         ======================================  ====================================================
         variable                                dims
         ======================================  ====================================================
-        score, score_low, score_high            source (trained, random), site, alpha: share of
-                                                rewrites after which the written action is taken
+        written, written_low, written_high      – : share of rewrites after which the written action is
+                                                taken, mean over episodes, in the cells that were chosen
+                                                on other episodes
+        control_mean, control_sd, over_control, control (random): see `analyses.causes.plan_steering`
+        over_control_low, _high, p_rank
+        control_draw                            draw
+        p_value                                 – : of the plan's rank among the draws
+        found                                   – : p_value ≤ 0.05
+        chosen_site, chosen_alpha               fold
+        score, score_low, score_high            source (trained, random), site, alpha: the same share of
+                                                all rewrites, every cell by itself; random: mean over
+                                                draws. To look at, not what was tested
         best_score, _low, _high                 the same: share of (episode, step) at which some
                                                 rewrite succeeds ("best perturbation")
-        random_sd                               site, alpha: standard deviation of the draws
-        over_random, _low, _high                site, alpha: trained minus random, paired by episode
         changed                                 source, site, alpha: share of rewrites that change
                                                 the action at all
         n_rewrites, n_episodes                  –
-        p_value, p_holm                         site, alpha; one-sided, of over_random ≤ 0
-        found                                   – : over_random > 0 somewhere, Holm-corrected
+        level_written                           level: the episodes that have rewrites
         ======================================  ====================================================
 
     Raises
@@ -117,7 +127,7 @@ def causal_intervention_score(
         raise InputError("Give at least one finite alpha and one step.")
     for step in labels:
         check_integer("steps", step, 0)
-    check_integer("n_random", n_random, 1)
+    check_integer("n_random", n_random, FEWEST_CONTROLS)
     chosen = select_sites(organism[Steering].sites if sites is None else sites, organism.sites)
     run = organism.run(tasks, seed=seed)
     cases = [case for step in labels if (case := _Case.of(organism, tasks, run, step)) is not None]
@@ -155,14 +165,24 @@ def causal_intervention_score(
                 bar.update()
     episode = np.concatenate([case.episode for case in cases])
     moment = np.concatenate([case.episode + len(tasks) * k for k, case in enumerate(cases)])
+    cell = {"site": chosen, "alpha": factors}
     dataset = _scores(taken, episode, moment, n_bootstrap, confidence, seed)
+    dataset = dataset.assign_coords(source=["trained", "random"], **cell)
+    tested = against_controls(
+        by_unit(taken, episode),
+        np.array(["trained", *["random"] * n_random]),
+        cell,
+        n_bootstrap=n_bootstrap,
+        confidence=confidence,
+        rng=np.random.default_rng([seed, 17]),
+    )
+    dataset = dataset.assign(tested.data_vars).assign_coords(tested.coords)
     dataset["changed"] = (
         ("source", "site", "alpha"),
         np.stack([changed[0].mean(-1), changed[1:].mean((0, -1))]),
     )
     dataset["n_rewrites"], dataset["n_episodes"] = n_rewrites, len(np.unique(episode))
     dataset["macro_f1"] = ("site", [directions.macro_f1[site] for site in chosen])
-    dataset = dataset.assign_coords(source=["trained", "random"], site=chosen, alpha=factors)
     dataset.attrs |= {
         "analysis": "causal_intervention_score",
         "organism": organism.name,
@@ -173,7 +193,14 @@ def causal_intervention_score(
         "intervals": f"percentile bootstrap over episodes and random draws, {n_bootstrap} resamples",
         "seed": seed,
     }
-    return add_verdict(dataset, "over_random", ("site", "alpha"), dataset.n_episodes)
+    return dataset
+
+
+def by_unit(hits: np.ndarray, unit: np.ndarray) -> np.ndarray:
+    """Return the mean over what belongs to each unit: (…, unit) of (…, case)."""
+    of = np.unique(unit, return_inverse=True)[1]
+    which = np.eye(of.max() + 1)[of]
+    return hits.astype(float) @ (which / which.sum(axis=0))
 
 
 class _Case:
@@ -286,10 +313,6 @@ def _scores(
         per_player, again = rates(hits, unit)
         both = np.stack([per_player[0], per_player[1:].mean(0)])
         add(name, dims, both, again)
-        if name == "score":
-            add("over_random", dims[1:], both[0] - both[1], again[:, 0] - again[:, 1])
-            sd = per_player[1:].std(0, ddof=1) if n_draws > 1 else np.full(both[0].shape, np.nan)
-            data["random_sd"] = (dims[1:], sd)
     return xr.Dataset(data, attrs={"confidence": confidence})
 
 

@@ -663,12 +663,12 @@ def test_a_score_is_compared_with_the_probe_of_its_own_concept():
 
     cells = ("source", "site", "alpha")
     score = np.array([[[0.1, 0.3]], [[0.05, 0.1]]])
-    over = ("site", "alpha")
     dataset = xr.Dataset(
         {
             **{f"score{end}": (cells, score) for end in ("", "_low", "_high")},
-            "over_random": (over, [[0.05, 0.2]]),
-            "p_holm": (over, [[1.0, 0.01]]),
+            **{f"written{end}": 0.3 for end in ("", "_low", "_high")},
+            "control_draw": ("draw", [0.05, 0.1, 0.15]),
+            "chosen_site": ("fold", ["layers.0.c", "layers.0.c"]),
             "n_rewrites": 90,
             "n_episodes": 40,
         },
@@ -678,9 +678,11 @@ def test_a_score_is_compared_with_the_probe_of_its_own_concept():
     theirs = published("taufeeque2025-table2")
     rows = compare_rewriting(dataset, theirs)
     of = {r.published.where["what"]: r for r in rows if r.published}
-    assert of["Probe: agent movement"].value == pytest.approx(30) and "α = 4" in rows[-2].cell
+    assert of["Probe: agent movement"].value == pytest.approx(30)
+    assert "at layers.0.c, chosen on other episodes" in rows[-2].cell
     assert np.isnan(of["Probe: box movement"].value) and of["Agent-movement"].cautions
     assert rows[-1].published is None and rows[-1].value == pytest.approx(10)
+    assert (rows[-1].low, rows[-1].high) == pytest.approx((5, 15))
     assert any(
         text.startswith("published")
         for text in labels_of(draw_rewriting(with_published(dataset, theirs)))
