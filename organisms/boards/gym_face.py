@@ -25,6 +25,8 @@ class TaskEnv(gymnasium.Env):
         ``"rgb_array"`` (a picture), ``"ansi"`` (text) or None.
     highest
         The largest number that an observation may hold.
+    world_options
+        Of the world of one row.
 
     Raises
     ------
@@ -34,23 +36,19 @@ class TaskEnv(gymnasium.Env):
 
     metadata = {"render_modes": ["rgb_array", "ansi"], "render_fps": 8}
 
-    noun = "level"
-    """What a task is called, in messages."""
+    World: type[Any]
+    """The family's class of worlds, a `BoardWorld`."""
 
-    def __init__(self, tasks: Any, render_mode: str | None, highest: int):
+    def __init__(self, tasks: Any, render_mode: str | None, highest: int, **world_options: Any):
         modes = self.metadata["render_modes"]
         if render_mode is not None and render_mode not in modes:
             raise UnknownNameError("render mode", render_mode, modes)
-        self._tasks, self.render_mode = tasks, render_mode
+        self._tasks, self.render_mode, self._options = tasks, render_mode, world_options
         self._start(0)
         self.observation_space = gymnasium.spaces.Box(
             low=0, high=highest, shape=self._world.observe().shape[1:], dtype=np.uint8
         )
         self.action_space = gymnasium.spaces.Discrete(self._world.n_actions)
-
-    @abstractmethod
-    def make_world(self, tasks: Any) -> Any:
-        """Return a world of one row, on the one task given."""
 
     @abstractmethod
     def describe(self) -> dict[str, Any]:
@@ -69,11 +67,11 @@ class TaskEnv(gymnasium.Env):
     ) -> tuple[np.ndarray, dict[str, Any]]:
         """Start an episode; see the class for how the task is chosen."""
         super().reset(seed=seed)
-        n, index = len(self._tasks), (options or {}).get("level")
+        n, noun, index = len(self._tasks), self.World.NOUN, (options or {}).get("level")
         if index is None:
             index = int(self.np_random.integers(n))
         if not 0 <= index < n:
-            raise InputError(f"There are {n} {self.noun}s; {self.noun} {index} is none of them.")
+            raise InputError(f"There are {n} {noun}s; {noun} {index} is none of them.")
         self._start(index)
         return self._world.observe()[0], self._info()
 
@@ -93,7 +91,7 @@ class TaskEnv(gymnasium.Env):
         return self.text() if self.render_mode == "ansi" else self.picture()
 
     def _start(self, index: int) -> None:
-        self._world = self.make_world(self._tasks[index : index + 1])
+        self._world: Any = self.World(self._tasks[index : index + 1], **self._options)
         self._level_id = self._tasks.ids[index]
 
     def _info(self) -> dict[str, Any]:

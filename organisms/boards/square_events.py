@@ -20,13 +20,14 @@ Papers: Bush et al. 2025 (arXiv 2504.01871), Taufeeque et al. 2024 (arXiv 2407.1
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numba import njit
 
 from interp.concepts import Concept
-from interp.errors import InputError, nearest
+from interp.errors import InputError
+from organisms.boards.agent_path import AgentPath, check_run
 from organisms.boards.directions import ACTION_NAMES
 
 if TYPE_CHECKING:
@@ -43,93 +44,6 @@ TAUFEEQUE = "Taufeeque et al. 2024, arXiv 2407.15421"
 
 Events = tuple[np.ndarray, np.ndarray]
 """Squares (episode, row, slot), flat indices or −1, and their class (episode, row)."""
-
-
-class AgentPath(Protocol):
-    """Where the agent was. ``row`` counts the steps from the first that is not a thinking step."""
-
-    @property
-    def n_thinking(self) -> int:
-        """Thinking steps before the first row."""
-        ...
-
-    @property
-    def n_rows(self) -> np.ndarray:
-        """(episode,) int64: rows ``0 … n_rows − 1`` of an episode are valid, the others hold −1."""
-        ...
-
-    @property
-    def valid(self) -> np.ndarray:
-        """(episode, row) bool: rows within the episodes."""
-        ...
-
-    @property
-    def board(self) -> tuple[int, int]:
-        """Rows and columns of the boards."""
-        ...
-
-    @property
-    def player(self) -> np.ndarray:
-        """(episode, time, 2) int16, row and column. Time ``r`` is before the action of row ``r``."""
-        ...
-
-    @property
-    def action(self) -> np.ndarray:
-        """(episode, row) int8: the move tried, an index into `ACTION_NAMES`; −1 for none."""
-        ...
-
-    @property
-    def direction(self) -> np.ndarray:
-        """(episode, row) int8: the move made; −1 where the agent stayed in place."""
-        ...
-
-
-def check_run(
-    run: xr.Dataset, variables: tuple[str, ...] = ("observation", "action")
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the step labels (step,) and the lengths (episode,) of a run, int64.
-
-    Raises
-    ------
-    InputError
-        If `variables` or ``length`` are missing, have other dims than they should, or the steps
-        have gaps or end before the episodes do.
-    """
-    for name in (*variables, "length"):
-        if name not in run:
-            there = [str(variable) for variable in run.data_vars]
-            close = nearest(name, there)
-            hint = f" Nearest: {', '.join(close)}." if close else f" It has {', '.join(there)}."
-            raise InputError(f"The run has no variable {name!r}.{hint}")
-        wanted = {"episode"} if name == "length" else {"episode", "step"}
-        dims = set(run[name].dims)
-        if not (wanted <= dims if name == "observation" else wanted == dims):
-            raise InputError(f"{name} needs dims {sorted(wanted)}; it has {run[name].dims}.")
-    if "step" not in run.coords:
-        raise InputError("The run has no coordinate 'step' to tell thinking steps by.")
-    step, length = run["step"].values, run["length"].values
-    if not run.sizes["episode"] or not len(step):
-        raise InputError(f"The run is empty: {dict(run.sizes)}.")
-    if step.dtype.kind not in "iu" or (np.diff(step) != 1).any():
-        raise InputError(f"The steps of a run are consecutive integers; got {step[:12]} ….")
-    if length.dtype.kind not in "iu":
-        raise InputError(f"length is an integer; got {length.dtype}.")
-    step, length = step.astype(np.int64), length.astype(np.int64)
-    if (step >= 0).sum() == 0 or length.max() > step[-1] + 1:
-        episode = int(length.argmax())
-        raise InputError(
-            f"The run ends at step {step[-1]}, episode {episode} at step {length[episode] - 1}; "
-            "labels are made of the future. Compute them on the whole run, then select steps."
-        )
-    if "done" in run and set(run["done"].dims) == {"episode", "step"}:
-        last = (length - 1 - step[0]).clip(0)
-        done = run["done"].transpose("episode", "step").values[np.arange(len(length)), last]
-        wrong = np.flatnonzero(~done & (length > max(step[0], 0)))
-        if len(wrong):
-            raise InputError(
-                f"Episode {wrong[0]} is not done at step {length[wrong[0]] - 1}, its last."
-            )
-    return step, length
 
 
 # What happens at a row -----------------------------------------------------------------------
@@ -258,6 +172,45 @@ def event_map(
         return as_labels(run, path.n_thinking, found, classes)
 
     return Concept(name, labels, classes, citation, description, classes[0], about)
+
+
+def approach_direction(track: Callable[[xr.Dataset], AgentPath]) -> Concept:
+    """Return the concept "from where the agent next steps onto this square": a plan of its own way."""
+    return event_map(
+        "agent_approach_direction",
+        track,
+        agent_onto,
+        DIRECTIONS,
+        f"{BUSH}, C_A (agent_onto_after)",
+        "Direction in which the agent next steps onto the square; for the square it stands on, "
+        "when it next comes back. Never if it does not.",
+        about="plan",
+    )
+
+
+def exit_direction(name: str, citation: str, track: Callable[[xr.Dataset], AgentPath]) -> Concept:
+    """Return the concept "where the agent goes when it next leaves this square"."""
+    return event_map(
+        name,
+        track,
+        agent_off,
+        DIRECTIONS,
+        citation,
+        "Direction in which the agent leaves the square when it next does, the square it stands on "
+        "included. Never if it does not.",
+    )
+
+
+def visited_squares(track: Callable[[xr.Dataset], AgentPath]) -> Concept:
+    """Return the concept "whether the agent comes to this square"."""
+    return event_map(
+        "agent_future_position",
+        track,
+        agent_there,
+        BINARY,
+        f"{TAUFEEQUE} (agents_future_position_map)",
+        "Whether the agent is on the square at any later step, or after the last one.",
+    )
 
 
 def future_position(k: int, track: Callable[[xr.Dataset], AgentPath]) -> Concept:

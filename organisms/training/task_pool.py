@@ -17,6 +17,8 @@ Draw = Callable[[int, np.random.Generator], Any]
 class TaskPool(ABC):
     """A batch of episodes on a pool of tasks, started anew in every row that ends.
 
+    A family's class says of which ``World``, and how its tasks are kept as arrays.
+
     Parameters
     ----------
     draw
@@ -32,14 +34,20 @@ class TaskPool(ABC):
         do not all start their episodes anew at once.
     seed
         Of the tasks and of the world.
+    world_options
+        Of every world.
 
     Attributes
     ----------
+    World
+        The class of worlds. It takes tasks, ``autoreset``, ``n_envs``, ``seed`` and the options.
     world
         The family's world, which begins a new episode in every row that ends.
     observation : numpy.ndarray
         What the learner sees now, (batch, *observation dims).
     """
+
+    World: Callable[..., Any]
 
     def __init__(
         self,
@@ -50,16 +58,13 @@ class TaskPool(ABC):
         lessons: int,
         first_lesson: int = 0,
         seed: int = 0,
+        **world_options: Any,
     ):
-        self.rows = rows
+        self.rows, self._options = rows, world_options
         self._draw, self._pool_size = draw, pool_size
         self._lessons, self._given = lessons, lessons - 1 - first_lesson % lessons
         self._rng = np.random.default_rng(seed)
         self._new_pool()
-
-    @abstractmethod
-    def make_world(self, tasks: Any, seed: int) -> Any:
-        """Return a world of `rows` rows that are dealt these tasks, over and over."""
 
     @abstractmethod
     def pack(self, tasks: Any) -> dict[str, np.ndarray]:
@@ -72,7 +77,9 @@ class TaskPool(ABC):
     def take(self, tasks: Any) -> None:
         """Start all episodes anew, on these tasks."""
         self._tasks = tasks
-        self.world = self.make_world(tasks, self._world_seed)
+        self.world = self.World(
+            tasks, autoreset=True, n_envs=self.rows, seed=self._world_seed, **self._options
+        )
         self.observation = self.world.reset()
 
     def _new_pool(self) -> None:

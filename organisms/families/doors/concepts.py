@@ -8,7 +8,6 @@ are facts of the world at each step, whatever the agent does.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -19,17 +18,16 @@ from organisms.boards import square_events
 from organisms.boards.square_events import (
     BINARY,
     BUSH,
-    DIRECTIONS,
     TAUFEEQUE,
     Events,
-    agent_off,
-    agent_onto,
-    agent_there,
+    approach_direction,
     as_labels,
     event_map,
+    exit_direction,
     flat_squares,
     next_action,
     value,
+    visited_squares,
 )
 from organisms.families.doors.objects import COLOUR_OF, KIND_OF, Colour, Kind
 from organisms.families.doors.paths import FAR, distances
@@ -137,73 +135,35 @@ def future_position(k: int) -> Concept:
     return square_events.future_position(k, trajectories)
 
 
-_MAPS: tuple[tuple[str, Callable[[MazePath], Events], tuple[str, ...], bool, str, str], ...] = (
-    (
-        "agent_approach_direction",
-        agent_onto,
-        DIRECTIONS,
-        False,
-        f"{BUSH}, C_A (agent_onto_after)",
-        "Direction in which the agent next steps onto the square; for the square it stands on, "
-        "when it next comes back. Never if it does not.",
-    ),
-    (
+_ALL = (
+    approach_direction(trajectories),
+    exit_direction(
         "agent_exit_direction",
-        agent_off,
-        DIRECTIONS,
-        False,
         f"{BUSH}, AgentExitDirection; {TAUFEEQUE} (agents_future_direction_map)",
-        "Direction in which the agent leaves the square when it next does, the square it stands on "
-        "included. Never if it does not.",
+        trajectories,
     ),
-    (
-        "agent_future_position",
-        agent_there,
-        BINARY,
-        False,
-        f"{TAUFEEQUE} (agents_future_position_map)",
-        "Whether the agent is on the square at any later step, or after the last one.",
-    ),
-    (
+    visited_squares(trajectories),
+    event_map(
         "goal",
+        trajectories,
         _object_entered,
         BINARY,
-        True,
         GOAL,
         "The square of the object that the agent enters next in this episode (takes or opens, if it "
         "is a key or a chest). No square if it enters none any more.",
+        only_next=True,
+        about="goal",
     ),
+    _objects(),
+    _nearest("door", KIND_OF == Kind.DOOR, "door"),
+    _nearest("red", COLOUR_OF == Colour.RED, "red object"),
+    _nearest("object", KIND_OF >= 0, "object"),
+    _goal_label("goal_kind", KIND_OF, KINDS, "Kind"),
+    _goal_label("goal_colour", COLOUR_OF, COLOURS, "Colour"),
+    *(future_position(k) for k in (1, 3, 5)),
+    next_action(trajectories),
+    value(),
 )
 
-_ABOUT = {"agent_approach_direction": "plan", "goal": "goal"}
-
-CONCEPTS: MappingProxyType[str, Concept] = MappingProxyType(
-    {
-        concept.name: concept
-        for concept in (
-            *(
-                event_map(
-                    name,
-                    trajectories,
-                    events,
-                    classes,
-                    citation,
-                    description,
-                    only_next=only,
-                    about=_ABOUT.get(name, ""),
-                )
-                for name, events, classes, only, citation, description in _MAPS
-            ),
-            _objects(),
-            _nearest("door", KIND_OF == Kind.DOOR, "door"),
-            _nearest("red", COLOUR_OF == Colour.RED, "red object"),
-            _nearest("object", KIND_OF >= 0, "object"),
-            _goal_label("goal_kind", KIND_OF, KINDS, "Kind"),
-            _goal_label("goal_colour", COLOUR_OF, COLOURS, "Colour"),
-            *(future_position(k) for k in (1, 3, 5)),
-            next_action(trajectories),
-            value(),
-        )
-    }
-)
+CONCEPTS: MappingProxyType[str, Concept] = MappingProxyType({c.name: c for c in _ALL})
 """All concepts by name."""

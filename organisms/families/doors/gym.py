@@ -53,7 +53,7 @@ class MazeEnv(TaskEnv):
     ((13, 9, 9), True)
     """
 
-    noun = "maze"
+    World = MazeWorld
 
     def __init__(
         self,
@@ -70,17 +70,15 @@ class MazeEnv(TaskEnv):
 
             mazes = generate("doors-training", 100)
         self.mazes = Mazes.of([mazes]) if isinstance(mazes, Maze) else mazes
-        self._options: dict[str, Any] = {
-            "objective": objective,
-            "observation": observation,
-            "rewards": rewards,
-            "max_steps": max_steps,
-        }
-        super().__init__(self.mazes, render_mode, 255)
-
-    def make_world(self, tasks: Mazes) -> MazeWorld:
-        """Return a world of one maze."""
-        return MazeWorld(tasks, **self._options)
+        super().__init__(
+            self.mazes,
+            render_mode,
+            255,
+            objective=objective,
+            observation=observation,
+            rewards=rewards,
+            max_steps=max_steps,
+        )
 
     def describe(self) -> dict[str, Any]:
         """Return what was reached first, keys taken and chests opened."""

@@ -2,47 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from organisms.families.doors.environment import MazeWorld
 from organisms.families.doors.generator import generate
 from organisms.families.doors.mazes import Mazes
-from organisms.training.task_pool import Draw, TaskPool
+from organisms.training.task_pool import TaskPool
 
 
 class MazePractice(TaskPool):
     """A batch of episodes on a pool of mazes that is renewed from time to time.
 
-    Parameters
-    ----------
-    draw
-        Where mazes come from; see `draw_mazes`.
-    objective
-        What is paid; the game's base objective if None.
-    world_options
-        Of every `MazeWorld`: ``observation``, ``rewards``, ``max_steps`` ….
-    options
-        As in `TaskPool`.
+    Where they come from: see `draw_mazes`. What is paid: ``objective``, an option of `MazeWorld`.
     """
 
-    world: MazeWorld
-
-    def __init__(
-        self,
-        draw: Draw,
-        *,
-        objective: str | None = None,
-        world_options: dict[str, Any] | None = None,
-        **options: Any,
-    ):
-        self._options = {"objective": objective, **(world_options or {})}
-        super().__init__(draw, **options)
-
-    def make_world(self, tasks: Mazes, seed: int) -> MazeWorld:
-        """Return a world that deals these mazes to its rows."""
-        return MazeWorld(tasks, autoreset=True, n_envs=self.rows, seed=seed, **self._options)
+    World = MazeWorld
 
     def pack(self, tasks: Mazes) -> dict[str, np.ndarray]:
         """Return the mazes as arrays."""

@@ -64,12 +64,10 @@ class MazeRecipe(Recipe):
         practice = MazePractice(
             self._draw,
             objective=self.objective,
-            world_options={
-                "observation": self.network.observation,
-                "rewards": Rewards(),
-                "max_steps": self.max_steps,
-                "min_steps": self.min_steps,
-            },
+            observation=self.network.observation,
+            rewards=Rewards(),
+            max_steps=self.max_steps,
+            min_steps=self.min_steps,
             rows=config.n_environments,
             pool_size=self.pool_size,
             lessons=self.lessons,

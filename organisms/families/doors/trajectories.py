@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from interp.errors import InputError
+from organisms.boards.agent_path import BLOCK, AgentPath, actions_of, check_run, encoding_of
 from organisms.boards.directions import ACTION_NAMES, STEP_X, STEP_Y
-from organisms.boards.square_events import check_run
 from organisms.families.doors.mazes import Mazes
 from organisms.families.doors.objects import KIND_OF, OBSERVATION_DIMS, Kind, encode
 from organisms.families.doors.outcomes import mazes_of
@@ -17,57 +17,35 @@ from organisms.families.doors.outcomes import mazes_of
 if TYPE_CHECKING:
     import xarray as xr
 
-_BLOCK = 256
-"""Episodes whose observations are held at once; decides the memory, not the result."""
 
-
-@dataclass(frozen=True)
-class MazePath:
-    """What happened in a run. ``row`` counts its steps from 0, thinking steps left out.
+@dataclass(frozen=True, kw_only=True)
+class MazePath(AgentPath):
+    """What happened in a run.
 
     Attributes
     ----------
-    n_thinking : int
-        Thinking steps before the first row.
-    n_rows : numpy.ndarray
-        (episode,) int64: rows ``0 … n_rows − 1`` of an episode are valid, the others hold −1.
+    n_thinking, n_rows, player, action, direction
+        As in `organisms.boards.agent_path.AgentPath`; row 0 is step 0.
     mazes : Mazes
         As they were at the start.
-    player : numpy.ndarray
-        (episode, time, 2) int16, row and column. Time ``r`` is before the action of row ``r``, and
-        ``n_rows`` is after the last one, so there is one more than there are rows; −1 after it.
     objects : numpy.ndarray
         (episode, time, y, x) uint8: the codes of what lies there; as it was in the end after it.
     held : numpy.ndarray
         (episode, time) int64: keys in hand; as in the end after it.
-    action : numpy.ndarray
-        (episode, row) int8: the move tried, an index into `organisms.boards.directions.ACTION_NAMES`.
-    direction : numpy.ndarray
-        (episode, row) int8: the move made; −1 where the agent stayed in place.
     entered : numpy.ndarray
         (episode, row) uint8: the code of the object that the action reached (a key: took, a chest:
         opened), on the square where the agent is then; 0 for none.
     """
 
-    n_thinking: int
-    n_rows: np.ndarray
     mazes: Mazes
-    player: np.ndarray
     objects: np.ndarray
     held: np.ndarray
-    action: np.ndarray
-    direction: np.ndarray
     entered: np.ndarray
 
     @property
     def board(self) -> tuple[int, int]:
         """Rows and columns of the boards."""
         return self.mazes.walls.shape[1], self.mazes.walls.shape[2]
-
-    @property
-    def valid(self) -> np.ndarray:
-        """(episode, row) bool: rows within the episodes."""
-        return np.arange(self.action.shape[1]) < self.n_rows[:, None]
 
     @property
     def next_entered(self) -> np.ndarray:
@@ -113,9 +91,7 @@ def trajectories(run: xr.Dataset) -> MazePath:
             "steps before. Compute labels on the whole run, then select steps."
         )
     mazes = mazes_of(run)
-    action = run["action"].transpose("episode", "step").values[:, n_thinking:]
-    if action.dtype.kind not in "iu":
-        raise InputError(f"action is an integer; got {action.dtype}.")
+    action = actions_of(run)[:, n_thinking:]
     valid = np.arange(action.shape[1]) < length[:, None]
     strange = valid & ((action < 0) | (action >= len(ACTION_NAMES)))
     if strange.any():
@@ -125,16 +101,20 @@ def trajectories(run: xr.Dataset) -> MazePath:
             f"{dict(enumerate(ACTION_NAMES))}."
         )
     action = np.where(valid, action, -1).astype(np.int8)
-    path = MazePath(n_thinking, length, mazes, *_walk(mazes, action, length))
+    path = MazePath(
+        n_thinking=n_thinking,
+        n_rows=length,
+        mazes=mazes,
+        action=action,
+        **_walk(mazes, action, length),
+    )
     if "observation" in run:
         _check_observations(run, path)
     return path
 
 
-def _walk(
-    mazes: Mazes, action: np.ndarray, length: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Return the arrays of a `MazePath` from `player` to `entered`."""
+def _walk(mazes: Mazes, action: np.ndarray, length: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the arrays of a `MazePath` that follow from its actions."""
     n, rows = action.shape
     everyone = np.arange(n)
     player = np.full((n, rows + 1, 2), -1, np.int16)
@@ -166,19 +146,20 @@ def _walk(
             )
         entered[:, row] = code
         player[running, row + 1] = at[running]
-    return player, objects, held, action, direction, entered
+    return {
+        "player": player,
+        "objects": objects,
+        "held": held,
+        "direction": direction,
+        "entered": entered,
+    }
 
 
 def _check_observations(run: xr.Dataset, path: MazePath) -> None:
-    dims = set(run["observation"].dims) - {"episode", "step"}
-    encoding = next((name for name, own in OBSERVATION_DIMS.items() if dims == set(own)), None)
-    if encoding is None:
-        raise InputError(
-            f"observation has dims {run['observation'].dims}; known: {OBSERVATION_DIMS}."
-        )
+    encoding = encoding_of(run, OBSERVATION_DIMS)
     observation = run["observation"].transpose("episode", "step", *OBSERVATION_DIMS[encoding])
-    for start in range(0, len(path.n_rows), _BLOCK):
-        block = slice(start, start + _BLOCK)
+    for start in range(0, len(path.n_rows), BLOCK):
+        block = slice(start, start + BLOCK)
         seen = observation[block].values
         episode, row = np.nonzero(path.valid[block])
         at = start + episode, row

@@ -23,7 +23,7 @@ class SokobanClassroom(LevelPool):
         Probability, at every step, that an episode out of reach of its goal ends there: such
         states carry no label for the policy.
     options
-        As in `LevelPool`. A four-box Boxoban level takes about 0.3 MB and 2 ms.
+        As in `organisms.training.task_pool.TaskPool`. A four-box Boxoban level takes about 0.3 MB and 2 ms.
     """
 
     def __init__(

@@ -6,6 +6,7 @@ in `organisms.boards.square_events`; a run may begin late here.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import MappingProxyType
 
 import numpy as np
@@ -18,13 +19,13 @@ from organisms.boards.square_events import (
     DIRECTIONS,
     TAUFEEQUE,
     Events,
-    agent_off,
-    agent_onto,
-    agent_there,
+    approach_direction,
     event_map,
+    exit_direction,
     flat_squares,
     next_action,
     value,
+    visited_squares,
 )
 from organisms.families.sokoban.trajectories import Trajectories, trajectories
 
@@ -80,103 +81,76 @@ def future_position(k: int) -> Concept:
     return square_events.future_position(k, trajectories)
 
 
-_DIRECTION_MAPS = (
-    (
-        "agent_approach_direction",
-        agent_onto,
-        f"{BUSH}, C_A (agent_onto_after)",
-        "Direction in which the agent next steps onto the square; for the square it stands on, "
-        "when it next comes back. Never if it does not.",
-    ),
-    (
+def _direction(
+    name: str, events: Callable[[Trajectories], Events], citation: str, description: str, about=""
+) -> Concept:
+    return event_map(name, trajectories, events, DIRECTIONS, citation, description, about=about)
+
+
+def _squares(
+    name: str,
+    events: Callable[[Trajectories], Events],
+    description: str,
+    citation: str = TAUFEEQUE,
+    only_next: bool = False,
+) -> Concept:
+    return event_map(name, trajectories, events, BINARY, citation, description, only_next=only_next)
+
+
+_ALL = (
+    approach_direction(trajectories),
+    _direction(
         "box_push_direction",
         _box_off,
         f"{BUSH}, C_B (tracked_box_next_push_onto_with)",
         "Direction in which a box is next pushed off the square, whichever box that will be. Never "
         "if none is.",
+        about="plan",
     ),
-    (
+    exit_direction(
         "agent_future_direction",
-        agent_off,
         f"{TAUFEEQUE} (agents_future_direction_map, one direction per square); {BUSH}, "
         "AgentExitDirection",
-        "Direction in which the agent leaves the square when it next does, the square it stands on "
-        "included. Never if it does not.",
+        trajectories,
     ),
-    (
+    _direction(
         "box_future_direction",
         _box_off,
         f"{TAUFEEQUE} (boxes_future_direction_map, one direction per square)",
         "Direction in which a box is next pushed off the square: with one direction per square, "
         "the same labels as box_push_direction.",
     ),
-    (
+    _direction(
         "box_approach_direction",
         _box_onto,
         f"{BUSH}, App. D.4 (tracked_box_next_push_onto_after)",
         "Direction in which a box is next pushed onto the square. Never if none is.",
     ),
-)
-
-_BINARY_MAPS = (
-    (
+    _squares(
         "next_box",
         _box_off,
-        True,
-        TAUFEEQUE,
         "The square of the box that is pushed next. No square once no box is pushed any more; "
         "unlike the paper's, failed episodes have labels too.",
+        only_next=True,
     ),
-    (
+    _squares(
         "next_target",
         _box_placed,
-        True,
-        TAUFEEQUE,
         "The target onto which a box is pushed next, also from another target. Unlike in the "
         "paper's code, taking a box off a target is no such event.",
+        only_next=True,
     ),
-    (
-        "agent_future_position",
-        agent_there,
-        False,
-        f"{TAUFEEQUE} (agents_future_position_map)",
-        "Whether the agent is on the square at any later step, or after the last one.",
-    ),
-    (
+    visited_squares(trajectories),
+    _squares(
         "boxes_future_position",
         _boxes_there,
-        False,
-        f"{TAUFEEQUE} (boxes_future_position_map)",
         "Whether a box is on the square at any later step, or after the last one, moved or not.",
+        f"{TAUFEEQUE} (boxes_future_position_map)",
     ),
+    *(future_position(k) for k in (1, 3, 5, 10)),
+    next_action(trajectories),
+    value(),
 )
 
-_PLANS = ("agent_approach_direction", "box_push_direction")  # those of Bush et al.
-
-CONCEPTS: MappingProxyType[str, Concept] = MappingProxyType(
-    {
-        concept.name: concept
-        for concept in (
-            *(
-                event_map(
-                    name,
-                    trajectories,
-                    events,
-                    DIRECTIONS,
-                    citation,
-                    description,
-                    about="plan" if name in _PLANS else "",
-                )
-                for name, events, citation, description in _DIRECTION_MAPS
-            ),
-            *(
-                event_map(name, trajectories, events, BINARY, citation, description, only_next=only)
-                for name, events, only, citation, description in _BINARY_MAPS
-            ),
-            *(future_position(k) for k in (1, 3, 5, 10)),
-            next_action(trajectories),
-            value(),
-        )
-    }
-)
+CONCEPTS: MappingProxyType[str, Concept] = MappingProxyType({c.name: c for c in _ALL})
 """All concepts by name."""

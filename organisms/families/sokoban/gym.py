@@ -50,6 +50,8 @@ class SokobanEnv(TaskEnv):
     ((10, 10, 3), True)
     """
 
+    World = SokobanWorld
+
     def __init__(
         self,
         levels: Levels | Level | None = None,
@@ -65,17 +67,15 @@ class SokobanEnv(TaskEnv):
 
             levels = generate(100)
         self.levels = Levels.of([levels]) if isinstance(levels, Level) else levels
-        self._options: dict[str, Any] = {
-            "observation": observation,
-            "rewards": rewards,
-            "max_steps": max_steps,
-            "noop": noop,
-        }
-        super().__init__(self.levels, render_mode, 1 if observation == "planes" else 255)
-
-    def make_world(self, tasks: Levels) -> SokobanWorld:
-        """Return a world of one level."""
-        return SokobanWorld(tasks, **self._options)
+        super().__init__(
+            self.levels,
+            render_mode,
+            1 if observation == "planes" else 255,
+            observation=observation,
+            rewards=rewards,
+            max_steps=max_steps,
+            noop=noop,
+        )
 
     def describe(self) -> dict[str, Any]:
         """Return how many boxes are off target."""

@@ -40,26 +40,10 @@ def _begin(
 
 
 @njit(cache=True)
-def begin_rows(
-    rows, pool, level_index, tiles, player, off, elapsed, limit, finished, episodes, low, high, seed
-):  # pragma: no cover - compiled
-    """Start the episodes of some rows."""
+def begin_rows(rows, *begin):  # pragma: no cover - compiled
+    """Start the episodes of some rows; `begin` is what `_begin` takes."""
     for row in rows:
-        _begin(
-            row,
-            pool,
-            level_index,
-            tiles,
-            player,
-            off,
-            elapsed,
-            limit,
-            finished,
-            episodes,
-            low,
-            high,
-            seed,
-        )
+        _begin(row, *begin)
 
 
 @njit(cache=True)
@@ -103,6 +87,9 @@ def step_rows(
     for row in range(n):
         if action[row] < -1 or action[row] >= 4 + noop:
             return row
+    begin = (
+        pool, level_index, tiles, player, off, elapsed, limit, finished, episodes, low, high, seed
+    )  # fmt: skip
     n_squares = height * width
     before = np.empty(3, np.uint8)
     for row in range(n):
@@ -142,21 +129,7 @@ def step_rows(
         if autoreset and finished[row]:
             level_index[row] = cursor[0] % len(pool)
             cursor[0] += 1
-            _begin(
-                row,
-                pool,
-                level_index,
-                tiles,
-                player,
-                off,
-                elapsed,
-                limit,
-                finished,
-                episodes,
-                low,
-                high,
-                seed,
-            )
+            _begin(row, *begin)
             for square in range(n_squares):
                 tile = tiles[row, square // width, square % width]
                 if planes:

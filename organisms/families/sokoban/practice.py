@@ -2,53 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from organisms.families.sokoban.environment import SokobanWorld
 from organisms.families.sokoban.levels import Levels
-from organisms.training.task_pool import Draw, TaskPool
+from organisms.training.task_pool import TaskPool
 
 
 class LevelPool(TaskPool):
-    """A batch of episodes on a pool of levels; what `SokobanPractice` and `SokobanClassroom` share.
+    """A batch of episodes on a pool of levels; what `SokobanPractice` and `SokobanClassroom` share."""
 
-    Parameters
-    ----------
-    draw
-        Where levels come from.
-    observation, max_steps, min_steps
-        As in `SokobanWorld`.
-    options
-        As in `TaskPool`.
-    """
-
-    world: SokobanWorld
-
-    def __init__(
-        self,
-        draw: Draw,
-        *,
-        observation: str = "rgb",
-        max_steps: int = 120,
-        min_steps: int | None = None,
-        **options: Any,
-    ):
-        self._limits = {"max_steps": max_steps, "min_steps": min_steps}
-        self._observation = observation
-        super().__init__(draw, **options)
-
-    def make_world(self, tasks: Levels, seed: int) -> SokobanWorld:
-        """Return a world that deals these levels to its rows."""
-        return SokobanWorld(
-            tasks,
-            observation=self._observation,
-            autoreset=True,
-            n_envs=self.rows,
-            seed=seed,
-            **self._limits,
-        )
+    World = SokobanWorld
 
     def pack(self, tasks: Levels) -> dict[str, np.ndarray]:
         """Return the levels' tiles."""

@@ -9,8 +9,8 @@ import numpy as np
 from numba import njit
 
 from interp.errors import InputError
+from organisms.boards.agent_path import BLOCK, AgentPath, actions_of, check_run, encoding_of
 from organisms.boards.directions import ACTION_NAMES, STEP_X, STEP_Y
-from organisms.boards.square_events import check_run
 from organisms.families.sokoban.moves import PUSHES, STAYS, apply_move
 from organisms.families.sokoban.observations import (
     OBSERVATION_DIMS,
@@ -23,61 +23,38 @@ from organisms.families.sokoban.observations import (
 if TYPE_CHECKING:
     import xarray as xr
 
-_BLOCK = 256
-"""Episodes whose observations are held at once; decides the memory, not the result."""
-
 _BOX, _BOX_ON = int(Tile.BOX), int(Tile.BOX_ON_TARGET)
 _FINE, _NO_ACTION, _OTHER_BOARD = 0, 1, 2
 
 
-@dataclass(frozen=True)
-class Trajectories:
-    """Positions in a run. ``row`` counts its steps from the first that is not a thinking step.
+@dataclass(frozen=True, kw_only=True)
+class Trajectories(AgentPath):
+    """Positions in a run.
 
     Attributes
     ----------
+    n_thinking, n_rows, player, action, direction
+        As in `organisms.boards.agent_path.AgentPath`.
     step : numpy.ndarray
         (row,) int64, the label of each row; consecutive, none negative.
-    n_thinking : int
-        Thinking steps before the first row.
-    n_rows : numpy.ndarray
-        (episode,) int64: rows ``0 … n_rows − 1`` of an episode are valid, the others hold −1.
     targets : numpy.ndarray
         (episode, y, x) bool.
-    player : numpy.ndarray
-        (episode, time, 2) int16, row and column. Time ``r`` is before the action of row ``r``, and
-        ``n_rows`` is after the last one, so there is one more than there are rows; −1 after it.
     boxes : numpy.ndarray
         (episode, time, box, 2) int16. A box keeps its index throughout its episode (they are
         numbered in reading order at the first row); −1 where an episode has fewer boxes.
-    action : numpy.ndarray
-        (episode, row) int8: the move tried, an index into `organisms.boards.directions.ACTION_NAMES`,
-        whatever the numbering of the run's actions; −1 for one that does nothing by design.
-    direction : numpy.ndarray
-        (episode, row) int8: the move made; −1 where the player stayed in place.
     pushed : numpy.ndarray
         (episode, row) int16: which box was pushed, or −1.
     """
 
     step: np.ndarray
-    n_thinking: int
-    n_rows: np.ndarray
     targets: np.ndarray
-    player: np.ndarray
     boxes: np.ndarray
-    action: np.ndarray
-    direction: np.ndarray
     pushed: np.ndarray
 
     @property
     def board(self) -> tuple[int, int]:
         """Rows and columns of the boards."""
         return self.targets.shape[1], self.targets.shape[2]
-
-    @property
-    def valid(self) -> np.ndarray:
-        """(episode, row) bool: rows within the episodes."""
-        return np.arange(len(self.step)) < self.n_rows[:, None]
 
 
 def trajectories(run: xr.Dataset) -> Trajectories:
@@ -118,7 +95,7 @@ def trajectories(run: xr.Dataset) -> Trajectories:
     """
     step, length = check_run(run)
     n_thinking = int((step < 0).sum())
-    encoding = _encoding(run)
+    encoding = encoding_of(run, OBSERVATION_DIMS)
     observation = run["observation"].transpose("episode", "step", *OBSERVATION_DIMS[encoding])
     if observation.dtype != np.uint8:
         raise InputError(f"observation is uint8; got {observation.dtype}.")
@@ -130,8 +107,8 @@ def trajectories(run: xr.Dataset) -> Trajectories:
 
     codes = PALETTE if encoding == "rgb" else PLANE_OF_TILE[:, None]
     parts = []
-    for start in range(0, len(length), _BLOCK):
-        block = slice(start, start + _BLOCK)
+    for start in range(0, len(length), BLOCK):
+        block = slice(start, start + BLOCK)
         seen = np.ascontiguousarray(observation[block].values)
         _check_thinking(seen, n_thinking, n_rows[block], start)
         rows = seen[:, n_thinking:], action[block], n_rows[block]
@@ -152,19 +129,9 @@ def trajectories(run: xr.Dataset) -> Trajectories:
     )
 
 
-def _encoding(run: xr.Dataset) -> str:
-    dims = set(run["observation"].dims) - {"episode", "step"}
-    for encoding, wanted in OBSERVATION_DIMS.items():
-        if dims == set(wanted):
-            return encoding
-    raise InputError(f"observation has dims {run['observation'].dims}; known: {OBSERVATION_DIMS}.")
-
-
 def _actions(run: xr.Dataset) -> tuple[np.ndarray, int]:
     """Return actions (episode, step) int64 and how many there are to choose from."""
-    action = run["action"].transpose("episode", "step").values
-    if action.dtype.kind not in "iu":
-        raise InputError(f"action is an integer; got {action.dtype}.")
+    action = actions_of(run)
     n_moves = len(ACTION_NAMES)
     if "logits" in run and "action_index" in run["logits"].dims:
         n_actions = run.sizes["action_index"]

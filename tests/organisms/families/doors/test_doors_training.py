@@ -88,7 +88,8 @@ def test_rows_that_end_begin_the_next_maze():
         rows=2,
         pool_size=4,
         lessons=9,
-        world_options={"max_steps": 5, "min_steps": 5},
+        max_steps=5,
+        min_steps=5,
     )
     assert practice.world.level_index.tolist() == [0, 1]
     for step in range(5):
@@ -124,7 +125,8 @@ def test_a_state_of_practice_is_all_of_it(distribution):
             pool_size=10,
             lessons=2,
             seed=seed,
-            world_options={"max_steps": 9, "min_steps": 3},
+            max_steps=9,
+            min_steps=3,
         )
 
     def go_on(practice: MazePractice) -> list[np.ndarray]:

@@ -370,14 +370,14 @@ def test_episodes_are_independent():
 def test_more_episodes_than_a_block(monkeypatch):
     run = random_run(7)
     whole = {name: concept(run) for name, concept in CONCEPTS.items()}
-    monkeypatch.setattr("organisms.families.sokoban.trajectories._BLOCK", 5)
+    monkeypatch.setattr("organisms.families.sokoban.trajectories.BLOCK", 5)
     for name, concept in CONCEPTS.items():
         xr.testing.assert_equal(concept(run), whole[name])
 
 
 def test_levels_with_different_numbers_of_boxes(monkeypatch):
     levels = parse_levels("######\n#@$ .#\n######\n\n######\n#@$..#\n#  $ #\n#    #\n######")
-    monkeypatch.setattr("organisms.families.sokoban.trajectories._BLOCK", 1)
+    monkeypatch.setattr("organisms.families.sokoban.trajectories.BLOCK", 1)
     path = trajectories(play(levels, ["rr", "r"]))
     assert path.boxes.shape[2] == 2
     assert (path.boxes[0, :, 1] == -1).all()
