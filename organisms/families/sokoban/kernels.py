@@ -87,9 +87,6 @@ def step_rows(
     for row in range(n):
         if action[row] < -1 or action[row] >= 4 + noop:
             return row
-    begin = (
-        pool, level_index, tiles, player, off, elapsed, limit, finished, episodes, low, high, seed
-    )  # fmt: skip
     n_squares = height * width
     before = np.empty(3, np.uint8)
     for row in range(n):
@@ -129,7 +126,10 @@ def step_rows(
         if autoreset and finished[row]:
             level_index[row] = cursor[0] % len(pool)
             cursor[0] += 1
-            _begin(row, *begin)
+            _begin(
+                row, pool, level_index, tiles, player, off,
+                elapsed, limit, finished, episodes, low, high, seed,
+            )  # fmt: skip
             for square in range(n_squares):
                 tile = tiles[row, square // width, square % width]
                 if planes:
