@@ -25,8 +25,9 @@ from analyses.recordings import concept_list, concept_name
 from analyses.study.study_page import study_page, verdicts
 from analyses.study.study_steering import study_steering
 from analyses.thinking.thinking_time import plot_thinking_time, thinking_time
-from interp.errors import InputError, TooFewClassesError, UnknownNameError
+from interp.errors import InputError, TooFewClassesError, UnknownNameError, check_integer
 from interp.files import write_atomically, write_netcdf
+from interp.network.weights import weights_sha256
 from organisms.capabilities.capability import has_capability
 from organisms.capabilities.pictures import Pictures
 
@@ -52,6 +53,7 @@ def study(
     organism: Any,
     out: str | os.PathLike,
     *,
+    tasks: Any = None,
     concepts: str | Concept | Sequence[str | Concept] | None = None,
     split: str = "test",
     n_levels: int = 140,
@@ -67,15 +69,19 @@ def study(
     Parameters
     ----------
     organism
-        An organism, its name, or the folder of one.
+        An organism, its name, or the folder of one; also an agent of your own that is one by its members
+        alone (`interp.contract.Organism`), on `tasks`.
     out
         Folder for the report; made if it is not there. Stores that a study with the same
         arguments left in it are taken up again.
     concepts
         What is looked for: names among ``organism.concepts``, or concepts of your own; default those
         that the family says are plans.
+    tasks
+        The levels: recorded, probed, and thought about; ``organism.tasks(split, n_levels, seed)`` unless
+        given.
     split, n_levels
-        The levels: recorded, probed, and thought about.
+        Which these are. Of tasks that are given the first `n_levels`.
     thinking_steps
         Of the recording in which plans form; success is measured at 0 to 8.
     seed
@@ -94,7 +100,7 @@ def study(
     UnknownNameError
         For a concept that does not exist.
     InputError
-        If there are too few levels to split.
+        If there are too few levels to split, or the organism has no tasks of its own and none are given.
     """
     started = time.monotonic()
     say = partial(print, file=sys.stderr, flush=True) if progress else lambda *_: None
@@ -102,12 +108,17 @@ def study(
         from organisms.registry import load
 
         organism = load(organism)
-    if n_levels < 40:
+    check_enough(n_levels)
+    if tasks is None and not hasattr(organism, "tasks"):
         raise InputError(
-            f"A study needs at least 40 levels, got {n_levels}: with fewer, nothing can be found "
-            "after correction for the number of cells."
+            f"{getattr(organism, 'name', type(organism).__name__)} has no tasks of its own: give some, "
+            "study(organism, out, tasks=…)."
         )
-    tasks = organism.tasks(split, n_levels, seed=seed)
+    given = tasks is not None
+    tasks = tasks[:n_levels] if given else organism.tasks(split, n_levels, seed=seed)
+    if given:
+        split, n_levels = "tasks that were given", len(tasks)
+        check_enough(n_levels)
     out = Path(out)
     if out.exists() and not out.is_dir():
         raise InputError(f"{out} is a file; a study needs a folder of its own.")
@@ -149,15 +160,25 @@ def study(
     figures = draw_and_save(drawing, out)
     page = study_page(
         f"Does {organism.name} plan?",
-        f"{n_levels} levels of {split!r}; every number with its control, its interval and its n.",
-        organism.card,
+        f"{n_levels} levels ({split}); every number with its control, its interval and its n.",
+        getattr(organism, "card", None),
         results,
         figures,
         said,
-        _how(organism, split, n_levels, seed, [concept_name(concept) for concept in asked or ()]),
+        _how(organism, None if given else split, n_levels, seed, asked),
     )
     page.text(f"Made in {time.monotonic() - started:.0f} s on {os.cpu_count()} cores.")
     return page.write(out / "report.html")
+
+
+def check_enough(n_levels: int) -> None:
+    """Raise InputError unless there are enough levels for a study."""
+    check_integer("n_levels", n_levels, 1)
+    if n_levels < 40:
+        raise InputError(
+            f"A study needs at least 40 levels, got {n_levels}: with fewer, nothing can be found "
+            "after correction for the number of cells."
+        )
 
 
 def _versions() -> dict[str, str]:
@@ -187,17 +208,23 @@ def _example_episode(organism: Any, store: Path) -> Any:
     return organism[Pictures].draw_episode(run.isel(episode=int(length.argmax())))
 
 
-def _how(organism: Any, split: str, n_levels: int, seed: int, concepts: list[str]) -> str:
-    """Return the command that makes the study again, and what it was made with."""
-    command = ["mesascope", "study", organism.name, "--split", split, "--n", str(n_levels)]
-    if concepts:
-        command += ["--concepts", *concepts]
+def _how(
+    organism: Any, split: str | None, n_levels: int, seed: int, concepts: Sequence[Any] | None
+) -> str:
+    """Return the command that makes the study again, and what it was made with; `split` None: tasks."""
+    names = [concept_name(concept) for concept in concepts or ()]
+    if split is None:
+        again = f"study(organism, DIR, tasks=…, concepts={names or None}, seed={seed})"
+    else:
+        command = ["mesascope", "study", organism.name, "--split", split, "--n", str(n_levels)]
+        command += ["--concepts", *names] if names else []
+        again = shlex.join([*command, "--seed", str(seed), "--out", "DIR"])
     called = [Path(sys.argv[0]).name, *sys.argv[1:]]
     lines = [
-        shlex.join([*command, "--seed", str(seed), "--out", "DIR"]),
+        again,
         "",
         f"called as: {shlex.join(called)}",
-        f"weights sha256: {organism.weights_sha256()}",
+        f"sha256 of the weights as they were run: {weights_sha256(organism.network)}",
         *(f"{name} {version}" for name, version in _versions().items()),
     ]
     return "\n".join(lines)

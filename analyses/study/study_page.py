@@ -176,7 +176,7 @@ def study_page(
     title, subtitle, how
         Plain text; `how` is the literal text that says how to make the study again.
     card
-        The organism's card.
+        The organism's card; None if it has none.
     results, figures
         Analysis → Dataset and figure; ``example`` among the figures is an episode.
     said
@@ -185,14 +185,16 @@ def study_page(
     page = Report(title, subtitle).section("In short")
     for verdict in said.values():
         page.verdict(verdict["text"], verdict["found"])
-    page.section("The organism").text(card.summary)
-    page.table(
-        [
-            {"": name, "what the card says": getattr(card, name)}
-            for name in ("paper", "task", "training", "licence", "limits")
-            if getattr(card, name)
-        ]
-    )
+    if card is not None:
+        page.section("The organism").text(card.summary)
+        fields = ("paper", "task", "training", "licence", "limits")
+        page.table(
+            [
+                {"": name, "what the card says": getattr(card, name)}
+                for name in fields
+                if getattr(card, name)
+            ]
+        )
     if figures.get("example") is not None:
         page.figure(
             figures["example"], "The longest episode it solved here: first board, path, and end."

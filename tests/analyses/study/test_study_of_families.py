@@ -9,7 +9,7 @@ import xarray as xr
 from analyses.question import is_unasked
 from analyses.study.study import study
 from interp.concepts import Concept
-from interp.errors import UnknownNameError
+from interp.errors import InputError, UnknownNameError
 from organisms.card import Card
 from organisms.families.bandits.world import ARMS, FEATURES, REGRET, BanditWorld, draw_bandits
 from organisms.family import Family
@@ -18,6 +18,7 @@ from organisms.networks.lstm import LSTM, LSTMConfig
 from organisms.organism import Organism
 from organisms.registry import find_family
 from tests.organisms.tiny_mazes import tiny_maze_organism
+from tests.toys import ToyOrganism, ToyTasks
 
 SMALL = {"n_levels": 40, "thinking_steps": 1, "progress": False}
 ANSWERS = {"found", "not found", "cannot be asked", "could not be answered"}
@@ -94,6 +95,29 @@ def test_a_family_of_another_package_is_studied(tmp_path):
     record = told(study(bandit(FOREIGN), tmp_path, **SMALL))
     assert any(name.startswith("plan_probes: paid next") for name in record)
     assert record["plan_steering"]["answer"] == "cannot be asked"
+
+
+def far_to_go(run):
+    here, goal = (run.observation.isel(feature=k).astype(int) for k in (0, 1))
+    return (goal - here > 3).astype(int)
+
+
+def test_an_agent_that_is_no_organism_of_ours_is_studied_on_tasks_that_are_given(tmp_path):
+    walker = ToyOrganism()
+    ahead = Concept("ahead", far_to_go, ("no", "yes"), about="plan")
+    tasks = ToyTasks(tuple(1 + k % 7 for k in range(60)))
+    with pytest.warns(UserWarning, match="No untrained control"):
+        path = study(walker, tmp_path, tasks=tasks, concepts=[ahead], **SMALL)
+    record = json.loads((tmp_path / "study.json").read_text())
+    assert record["n_levels"] == 40 and record["split"] == "tasks that were given"
+    assert record["verdicts"]["plan_steering"]["answer"] == "cannot be asked"
+    assert record["verdicts"]["thinking_time"]["answer"] in ANSWERS
+    assert "tasks=…" in path.read_text()
+    with pytest.raises(InputError, match="toy has no tasks of its own: give some"):
+        study(walker, tmp_path / "none", **SMALL)
+    with pytest.raises(InputError, match="at least 40 levels, got 12"):
+        study(walker, tmp_path / "none", tasks=tasks[:12], **SMALL)
+    assert not (tmp_path / "none").exists()
 
 
 def test_a_maze_agent_is_studied_without_a_word_of_boxes(tmp_path):
