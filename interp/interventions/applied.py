@@ -122,7 +122,7 @@ class _Applied:
             return None
         check_rank(item.address.site, tensor, self.dims)
         n, examples = tensor.shape[0], clock.examples
-        if item.example_labels is not None or item.when:
+        if item.example_labels is not None or item.when or "example" in item.value_dims:
             self.view.check_examples(item.address.site, tensor)
         rows = item.rows(n, examples)
         if self.named is not None:

@@ -138,6 +138,7 @@ class AgentNetwork(WrappedNetwork):
         self._check_attached()
         shown, n_steps, batch_size = self._as_tensors(observations)
         self._progress.forwards += 1
+        self._progress.given = ((batch_size,),)
         starts = None if episode_starts is None else torch.as_tensor(episode_starts).bool()
         if state is None:
             state = self.initial_state(batch_size)

@@ -41,6 +41,8 @@ class SitePoint(HookPoint):
         The clock of the network the site belongs to (set by `HookedNetwork.setup`).
     batch_is_known : bool
         Whether the first axis of a firing is sure to be the batch.
+    doubt : str or None
+        In words, why the rows of the firing that happens now are not the examples.
     """
 
     def __init__(self, *dims: str, ticks: bool = False):
@@ -48,6 +50,7 @@ class SitePoint(HookPoint):
         self.dims = ("tick", *dims) if ticks else tuple(dims)
         self.clock = Clock()
         self.batch_is_known = True
+        self.doubt: str | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         # What is attached to a network is attached to it and not to its copies: a copy made inside

@@ -69,6 +69,9 @@ class NetworkView:
 
     def check_examples(self, site: str, tensor: torch.Tensor) -> None:
         """Raise InputError if it is not known along which axis of a firing the examples lie."""
+        doubt = getattr(self.points[site], "doubt", None)
+        if doubt is not None:
+            raise InputError(doubt)
         if tensor.ndim < 3 or getattr(self.points[site], "batch_is_known", True):
             return
         examples = self.clock.examples

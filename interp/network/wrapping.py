@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+from torch.nn.utils.rnn import PackedSequence
+from torch.utils._pytree import tree_leaves
 
 from interp.errors import InputError, UnknownNameError
 from interp.network.hooks import (
@@ -94,6 +96,8 @@ class _Progress:
     own: bool = False
     forwards: int = 0
     reached: int = 0
+    given: tuple[tuple[int, ...], ...] = ()  # shapes of the tensors of this forward
+    told: tuple[int, str, int] | None = None  # visit, site and number of rows of the last firing
 
 
 @dataclass(eq=False)
@@ -181,7 +185,30 @@ class _Tap:
         axis = self._axis(tensor)
         first = tensor if axis == 0 else tensor.movedim(axis, 0)
         check_rank(self.name, first, self.site.dims)
+        self.point.doubt = self._doubt(first.shape[0])
         return first
+
+    def _doubt(self, n_rows: int) -> str | None:
+        """Return in words why the rows of a firing are hardly the examples, or None."""
+        progress, visit = self.progress, self.point.clock.entered
+        given = progress.given
+        if given and not any(n_rows in shape[:2] for shape in given):
+            return (
+                f"The site {self.name!r} fires {n_rows} rows, and the network was given "
+                f"{', '.join(map(str, given))}: its rows are not the examples (steps and examples "
+                "flattened into one axis, say), so single examples cannot be addressed. Call the "
+                "network one step at a time, or take a site where the batch is an axis."
+            )
+        if self.batch is None and progress.told is not None:
+            before, site, n_there = progress.told
+            if before == visit and n_there != n_rows:
+                return (
+                    f"The site {self.name!r} fires {n_rows} rows and the site {site!r} {n_there} in the "
+                    "same step, so which axis is the batch is not sure, and single examples cannot be "
+                    "addressed. Say Site(…, batch=0) or batch=1."
+                )
+        progress.told = (visit, self.name, n_rows)
+        return None
 
     def _in_steps(self, tensor: torch.Tensor) -> torch.Tensor:
         """Fire once for every position along the step axis, the clock at that step."""
@@ -208,6 +235,14 @@ class _Tap:
         if all(new is old for new, old in zip(changed, pieces, strict=True)):
             return tensor
         return torch.stack(changed, dim=axis)
+
+
+def _shapes(*given: Any) -> tuple[tuple[int, ...], ...]:
+    """Return the shapes of the tensors of a call; none if a packed sequence hides its batch."""
+    leaves = tree_leaves(given, is_leaf=lambda x: isinstance(x, PackedSequence))
+    if any(isinstance(leaf, PackedSequence) for leaf in leaves):
+        return ()
+    return tuple(tuple(x.shape) for x in leaves if isinstance(x, torch.Tensor) and x.ndim)
 
 
 def _elsewhere(clock: Any) -> str:
@@ -401,6 +436,7 @@ class WrappedNetwork(HookedNetwork):
                 "network.call('method', …)."
             )
         with self.clock.run(), self._step_of_its_own():
+            self._progress.given = _shapes(args, kwargs)
             return self.module(*args, **kwargs)
 
     def call(self, method: str, *args: Any, **kwargs: Any) -> Any:
@@ -446,6 +482,7 @@ class WrappedNetwork(HookedNetwork):
         if method == "forward":
             return self(*args, **kwargs)
         with self.clock.run(), self._step_of_its_own(), self._step_per_forward():
+            self._progress.given = _shapes(args, kwargs)
             return function(*args, **kwargs)
 
     @contextmanager
