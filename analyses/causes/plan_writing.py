@@ -165,7 +165,8 @@ def _of_other_levels(
 
     values = labels.values.reshape(*labels.shape[:2], -1)
     groups = run.level_id.values if "level_id" in run else np.arange(len(values))
-    moved = shuffle_label_maps(values, (values >= 0).any(axis=2), groups, rng)
+    there = np.asarray((values >= 0).any(axis=2))
+    moved = shuffle_label_maps(values, there, groups, rng)
     return labels.copy(data=moved.reshape(labels.shape))
 
 
