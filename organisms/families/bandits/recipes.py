@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-
 from interp.network.hooks import HookedNetwork
 from organisms.card import Card
 from organisms.families.bandits.world import ARMS, FEATURES, HORIZON, BanditWorld, draw_bandits
@@ -15,37 +13,7 @@ from organisms.networks.lstm import LSTMConfig
 from organisms.organism import Organism
 from organisms.training.policy_gradient import PolicyGradientConfig, PolicyGradientTrainer
 from organisms.training.recipe import Recipe
-
-
-class BanditPractice:
-    """Episodes for training: an unroll is one episode of every row, on tasks of its own.
-
-    See `organisms.training.policy_gradient.Practice`.
-    """
-
-    def __init__(self, rows: int, seed: int):
-        self.rows, self._rng = rows, np.random.default_rng([seed, 2])
-        self.renew()
-
-    def renew(self) -> bool:
-        """Draw new tasks and begin them."""
-        self._world = BanditWorld(draw_bandits("train", self.rows, int(self._rng.integers(2**31))))
-        self.observation = self._world.reset()
-        return True
-
-    def step(self, action: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Pull, and return rewards (float32), which rows ended, and which were solved: none."""
-        after = self._world.step(action)
-        self.observation = after.observation
-        return after.reward, after.truncated, np.zeros_like(after.truncated)
-
-    def get_state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        """Return the generator of the tasks: every unroll begins anew."""
-        return {}, {"rng": self._rng.bit_generator.state}
-
-    def set_state(self, arrays: dict[str, np.ndarray], record: dict[str, Any]) -> None:
-        """Go back to what `get_state` gave."""
-        self._rng.bit_generator.state = record["rng"]
+from organisms.training.whole_episodes import WholeEpisodes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +26,10 @@ class BanditRecipe(Recipe):
 
     def build(self, device: Any = None) -> PolicyGradientTrainer:
         """Return a fresh trainer, whose network is on a device (the CPU unless told)."""
-        practice = BanditPractice(self.ppo.n_environments, self.ppo.seed)
+        rows = self.ppo.n_environments
+        practice = WholeEpisodes(
+            lambda seed: BanditWorld(draw_bandits("train", rows, seed)), self.ppo.seed
+        )
         return PolicyGradientTrainer(self.first_network(device), practice, self.ppo)
 
     def organism(self, network: HookedNetwork, name: str, steps: int) -> Organism:

@@ -7,7 +7,7 @@ import xarray as xr
 
 from interp.errors import InputError, UnknownNameError
 from organisms.families.bandits.concepts import CONCEPTS
-from organisms.families.bandits.recipes import RECIPES, BanditPractice
+from organisms.families.bandits.recipes import RECIPES
 from organisms.families.bandits.reference import BayesLearner, action_values
 from organisms.families.bandits.world import HORIZON, Bandits, BanditWorld, counts, draw_bandits
 from organisms.networks.lstm import LSTM, LSTMConfig
@@ -134,9 +134,3 @@ def test_training_improves_on_chance_and_resumes(tmp_path):
     again.update()
     for a, b in zip(trainer.network.parameters(), again.network.parameters(), strict=True):
         assert torch.equal(a, b)
-
-
-def test_practice_draws_new_tasks_for_every_unroll():
-    practice = BanditPractice(rows=4, seed=0)
-    first = practice._world._means.copy()
-    assert practice.renew() and not (practice._world._means == first).any()
