@@ -265,7 +265,9 @@ def plot_plan_steering(dataset: xr.Dataset) -> Figure:
 
     several = dataset.sizes["alpha"] * dataset.sizes["n_directional"] > 1
     with figure_style():
-        figure, [axes] = subplots(1, 1 + several, width="text", height=3.0, squeeze=False)
+        figure, [axes] = subplots(
+            1, 1 + several, width="text" if several else "column", height=3.0, squeeze=False
+        )
         _draw_tested(axes[0], dataset)
         titles = ["a   against every draw"]
         if several:
@@ -282,11 +284,11 @@ def plot_plan_steering(dataset: xr.Dataset) -> Figure:
         axes[0].set_ylabel("solved by the long way (%)")
         attrs = dataset.attrs
         figure.suptitle(
-            f"{attrs['organism']}, {attrs['kind']}: n = {attrs['n_levels']} levels ({attrs['n_tasks']} "
+            f"{attrs['organism']}, {attrs['kind']}\nn = {attrs['n_levels']} levels ({attrs['n_tasks']} "
             f"tasks), {100 * attrs['confidence']:.0f} % intervals; p = {float(dataset.p_value):.2g}",
             fontsize=8,
         )
-        legend_outside(figure, list(axes), loc="outside lower center", ncols=4)
+        legend_outside(figure, list(axes), loc="outside lower center", ncols=2 + 2 * several)
     return figure
 
 
@@ -330,7 +332,7 @@ def _draw_cells(ax: Axes, dataset: xr.Dataset) -> None:
             100 * line.success,
             100 * line.success_low if plan else None,
             100 * line.success_high if plan else None,
-            f"{int(n)} places written" if plan else None,
+            f"places written: {int(n)}" if plan else None,
             color=shades[str(source)],
             linestyle="-" if plan else "--",
             marker=markers.get(n, "o"),
