@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any
+from typing import Any, Self
 
 from interp.errors import InputError, UnknownNameError
 
@@ -70,8 +70,37 @@ class ConvConfig:
         object.__setattr__(self, "kernel_size", pair("kernel_size", self.kernel_size))
 
 
+class ForBoards:
+    """What the configurations of networks that look at a board share."""
+
+    observation: str
+    n_planes: int
+    board: tuple[int, int]
+    head_pool: str = "flatten"
+
+    @property
+    def observation_channels(self) -> int:
+        """Number of colours or planes of an observation."""
+        return 3 if self.observation == "rgb" else self.n_planes
+
+    @property
+    def observation_dims(self) -> tuple[str, ...]:
+        """The dims of one observation, by name."""
+        return ("y", "x", "colour") if self.observation == "rgb" else ("plane", "y", "x")
+
+    @property
+    def only_board(self) -> tuple[int, int] | None:
+        """The board that the head is for; None if it takes any."""
+        return self.board if self.head_pool == "flatten" else None
+
+    @classmethod
+    def from_dict(cls, record: Mapping[str, Any]) -> Self:
+        """Return the configuration written by `to_dict`; an unknown key raises."""
+        return from_mapping(cls, record)
+
+
 @dataclass(frozen=True)
-class DRCConfig:
+class DRCConfig(ForBoards):
     """Everything that determines a DRC's architecture. The default is the released DRC(3,3).
 
     Attributes
@@ -172,16 +201,6 @@ class DRCConfig:
                 f"{self.channels}."
             )
 
-    @property
-    def observation_channels(self) -> int:
-        """Number of colours or planes of an observation."""
-        return 3 if self.observation == "rgb" else self.n_planes
-
-    @property
-    def observation_dims(self) -> tuple[str, ...]:
-        """The dims of one observation, by name."""
-        return ("y", "x", "colour") if self.observation == "rgb" else ("plane", "y", "x")
-
     def to_dict(self) -> dict[str, Any]:
         """Return the configuration as what JSON can hold."""
         record = asdict(self)
@@ -189,11 +208,6 @@ class DRCConfig:
             {**conv, "kernel_size": list(conv["kernel_size"])} for conv in record["encoder"]
         ]
         return {key: list(v) if isinstance(v, tuple) else v for key, v in record.items()}
-
-    @classmethod
-    def from_dict(cls, record: Mapping[str, Any]) -> DRCConfig:
-        """Return the configuration written by `to_dict`; an unknown key raises."""
-        return from_mapping(cls, record)
 
     @classmethod
     def released(cls, n_layers: int = 3, n_ticks: int = 3, **changes: Any) -> DRCConfig:
@@ -222,7 +236,7 @@ class DRCConfig:
 
 
 @dataclass(frozen=True)
-class ResNetConfig:
+class ResNetConfig(ForBoards):
     """Everything that determines a ResNet's architecture. The default is the released ResNet.
 
     Attributes
@@ -271,23 +285,8 @@ class ResNetConfig:
                 f"{len(self.channels)} channels and {len(kernels)} kernel sizes."
             )
 
-    @property
-    def observation_channels(self) -> int:
-        """Number of colours or planes of an observation."""
-        return 3 if self.observation == "rgb" else self.n_planes
-
-    @property
-    def observation_dims(self) -> tuple[str, ...]:
-        """The dims of one observation, by name."""
-        return ("y", "x", "colour") if self.observation == "rgb" else ("plane", "y", "x")
-
     def to_dict(self) -> dict[str, Any]:
         """Return the configuration as what JSON can hold."""
         record = {key: list(v) if isinstance(v, tuple) else v for key, v in asdict(self).items()}
         record["kernel_sizes"] = [list(kernel) for kernel in self.kernel_sizes]
         return record
-
-    @classmethod
-    def from_dict(cls, record: Mapping[str, Any]) -> ResNetConfig:
-        """Return the configuration written by `to_dict`; an unknown key raises."""
-        return from_mapping(cls, record)

@@ -29,8 +29,8 @@ from organisms.networks.parts import (
     lecun_normal_,
     make_mlp,
     make_readout,
+    network_input,
     observation_space,
-    scale_observations,
     tanh,
 )
 
@@ -346,13 +346,7 @@ class DRC(HookedNetwork):
             If shapes do not fit the network, naming both.
         """
         config = self.config
-        x = scale_observations(
-            observations,
-            config.observation,
-            config.observation_channels,
-            config.board if config.head_pool == "flatten" else None,
-            like=self.actor.weight,
-        )
+        x = network_input(config, observations, self.actor.weight)
         steps, batch, _, height, width = x.shape
         starts, any_start = check_episode_starts(episode_starts, steps, batch, x.device)
         if state is None:
@@ -411,13 +405,8 @@ class DRC(HookedNetwork):
         stages
             As `stage_of` gives.
         """
-        config = self.config
         kept: dict[tuple[int, ...], DRCMoment] = {}
-        board = config.board if config.head_pool == "flatten" else None
-        like = self.actor.weight
-        [x] = scale_observations(
-            observations, config.observation, config.observation_channels, board, like
-        )
+        [x] = network_input(self.config, observations, self.actor.weight)
         batch, _, height, width = x.shape
         if state is None:
             state = self.initial_state(batch, (height, width))

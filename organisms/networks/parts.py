@@ -20,7 +20,7 @@ from torch.nn.utils import skip_init
 from interp.contract import ArraySpace
 from interp.errors import InputError, UnknownNameError, check_integer
 from interp.network.hooks import SitePoint
-from organisms.networks.config import OBSERVATIONS
+from organisms.networks.config import OBSERVATIONS, ForBoards
 
 # Standard deviation of a unit normal cut off at ±2: dividing by it gives back unit variance.
 _TRUNCATED_STD = 0.87962566103423978
@@ -145,6 +145,13 @@ def size_dim(name: str, size: int, sizes: Sequence[int]) -> str:
 def observation_space(encoding: str, dims: tuple[str, ...]) -> ArraySpace:
     """Return what a network takes: whole numbers, colours 0 to 255 or planes of 0 and 1, of any board."""
     return ArraySpace(tuple(dims), (), "uint8", 0, 255 if encoding == "rgb" else 1)
+
+
+def network_input(config: ForBoards, observations: Tensor | np.ndarray, like: Tensor) -> Tensor:
+    """Turn observations into the input of a network of this configuration; see `scale_observations`."""
+    return scale_observations(
+        observations, config.observation, config.observation_channels, config.only_board, like
+    )
 
 
 def scale_observations(

@@ -19,8 +19,8 @@ from organisms.networks.parts import (
     check_episode_starts,
     make_mlp,
     make_readout,
+    network_input,
     observation_space,
-    scale_observations,
     size_dim,
 )
 
@@ -183,14 +183,7 @@ class ResNet(HookedNetwork):
         InputError
             If shapes do not fit the network, naming both.
         """
-        config = self.config
-        x = scale_observations(
-            observations,
-            config.observation,
-            config.observation_channels,
-            config.board,
-            like=self.actor.weight,
-        )
+        x = network_input(self.config, observations, self.actor.weight)
         check_episode_starts(episode_starts, x.shape[0], x.shape[1], x.device)
         if state is not None and len(state):
             raise InputError(f"A ResNet has no state; got {len(state)} tensors.")
@@ -221,14 +214,7 @@ class ResNet(HookedNetwork):
         self, observations: Tensor, state: tuple[()] | None, stages: Collection[tuple[int, ...]]
     ) -> dict[tuple[int, ...], ResNetMoment]:
         """Run one step, observations (1, batch, …), and return the moments at some stages."""
-        config = self.config
-        [hidden] = scale_observations(
-            observations,
-            config.observation,
-            config.observation_channels,
-            config.board,
-            like=self.actor.weight,
-        )
+        [hidden] = network_input(self.config, observations, self.actor.weight)
         kept = {}
         with self.clock.run():
             for _ in self.clock.steps(1):

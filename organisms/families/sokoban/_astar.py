@@ -9,6 +9,8 @@ from __future__ import annotations
 import numba
 import numpy as np
 
+from organisms.families.sokoban.moves import move_box
+
 FAR = 1 << 24  # more pushes than any level needs; the cost of a pair that cannot be matched
 
 
@@ -244,19 +246,7 @@ def search(floor, goal, pushes, width, keys, start_boxes, start_player, max_expa
                 occupied[landed] = False
                 if frozen:
                     continue
-                i = 0
-                placed = False
-                for j in range(n_boxes):
-                    if boxes[j] == to:
-                        continue
-                    if not placed and boxes[j] > landed:
-                        moved[i] = landed
-                        i += 1
-                        placed = True
-                    moved[i] = boxes[j]
-                    i += 1
-                if not placed:
-                    moved[i] = landed
+                move_box(boxes, to, landed, moved)
                 key = base ^ keys[to, 0] ^ keys[landed, 0] ^ keys[to, 1]
                 slot = _slot(table, hashes, nodes, n_boxes, key, moved, to)
                 other = table[slot]

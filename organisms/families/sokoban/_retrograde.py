@@ -18,6 +18,8 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
+from organisms.families.sokoban.moves import move_box
+
 # Actions: 0 up, 1 down, 2 left, 3 right.
 DY = (-1, 1, 0, 0)
 DX = (0, 0, -1, 1)
@@ -371,21 +373,8 @@ def search_scan(square_of, live_of, width, goals, binomial, sets, stamps, queues
 @numba.njit(cache=True, nogil=True)
 def _move_box(boxes, start, end, moved, live_at, binomial):
     """Write `boxes` with the one at `start` moved to `end` to `moved`, sorted; return its rank."""
-    n_boxes = len(boxes)
-    i = 0
-    placed = False
-    for j in range(n_boxes):
-        if boxes[j] == start:
-            continue
-        if not placed and boxes[j] > end:
-            moved[i] = end
-            i += 1
-            placed = True
-        moved[i] = boxes[j]
-        i += 1
-    if not placed:
-        moved[i] = end
+    move_box(boxes, start, end, moved)
     rank = 0
-    for j in range(n_boxes):
+    for j in range(len(boxes)):
         rank += binomial[live_at[moved[j]], j + 1]
     return rank

@@ -62,3 +62,21 @@ def apply_move(tiles, y, x, direction):  # pragma: no cover - compiled
         tiles[ny, nx] = _PLAYER_ON if on_target else _PLAYER
         tiles[y, x] = _TARGET if tiles[y, x] == _PLAYER_ON else _FLOOR
     return kind, gained
+
+
+@njit(cache=True, nogil=True)
+def move_box(boxes, start, end, moved):  # pragma: no cover - compiled
+    """Write to `moved` the sorted squares of `boxes` with the one at `start` moved to `end`."""
+    i = 0
+    placed = False
+    for j in range(len(boxes)):
+        if boxes[j] == start:
+            continue
+        if not placed and boxes[j] > end:
+            moved[i] = end
+            i += 1
+            placed = True
+        moved[i] = boxes[j]
+        i += 1
+    if not placed:
+        moved[i] = end
