@@ -49,7 +49,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     # anything else, a small network then runs many times slower. To be set before torch is imported.
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     _print_what_the_terminal_lacks()
-    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        code = _answer(list(sys.argv[1:] if argv is None else argv))
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:  # the reader of our output (head, say) has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _answer(arguments: list[str]) -> int:
+    """Run the command that the arguments spell, help and version among them; return its exit code."""
     if arguments[:1] in (["--version"], ["-V"]):
         print(f"mesascope {_version()}")
         return 0
@@ -101,9 +111,7 @@ def _run(command: Command) -> int:
     from interp.errors import MesascopeError
 
     try:
-        code = command.run()
-        sys.stdout.flush()
-        return code
+        return command.run()
     except MesascopeError as error:
         if command.debug:
             raise
@@ -112,9 +120,8 @@ def _run(command: Command) -> int:
     except KeyboardInterrupt:
         print("mesascope: interrupted", file=sys.stderr)
         return INTERRUPTED
-    except BrokenPipeError:  # the reader of our output (head, say) has gone
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    except BrokenPipeError:
+        raise
     except Exception:
         import traceback
 

@@ -25,6 +25,7 @@ from interp.contract import (
     spaces_of,
 )
 from interp.errors import ContractError, InputError, check_integer
+from interp.runs.tasks import check_tasks
 from organisms.capabilities.capability import LikeOrganism, capability_name
 
 if TYPE_CHECKING:
@@ -95,6 +96,7 @@ class _Subject:
             if not hasattr(self.organism, "tasks"):
                 raise InputError("it has no tasks of its own: give some, check(organism, tasks)")
             self._tasks = self.organism.tasks("test", self.n, self.seed)
+        check_tasks(self._tasks)
         return self._tasks[: self.n]
 
     @property

@@ -284,8 +284,11 @@ assert "torch" not in sys.modules
     assert done.returncode == 0, done.stderr
 
 
-def test_a_reader_that_stops_early_is_no_error(store):
-    command = f"{sys.executable} -m analyses.cli open {store} | head -n 1; exit ${{PIPESTATUS[0]}}"
+@pytest.mark.parametrize("arguments", ["open STORE", "record --help", "--help", "--version"])
+@pytest.mark.parametrize("reader", ["head -n 1", "true"])
+def test_a_reader_that_stops_early_is_no_error(store, arguments, reader):
+    called = f"{sys.executable} -m analyses.cli {arguments.replace('STORE', store)}"
+    command = f"{called} | {reader}; exit ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", command], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0 and done.stderr == ""
 

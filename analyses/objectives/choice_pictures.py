@@ -11,7 +11,7 @@ from analyses.needs import Ability
 from analyses.objectives.goal_writes import GoalWrites
 from analyses.objectives.policy_fields import policy_field
 from analyses.question import answer_plot, question
-from interp.errors import InputError, check_integer
+from interp.errors import UnknownNameError, check_integer
 from organisms.capabilities.counterfactuals import Counterfactuals
 from organisms.capabilities.objectives import Objectives
 from organisms.capabilities.pictures import Pictures
@@ -48,16 +48,14 @@ def agent_choices(
 
     Raises
     ------
-    InputError
-        If the family has no such tasks, or `split` is none of them.
+    UnknownNameError
+        If `split` is none of the tasks in which objectives part.
     """
     check_integer("n", n, 1)
     diverging = dict(organism[Objectives].diverging)
     split = next(iter(diverging), "") if split is None else split
     if split not in diverging:
-        raise InputError(
-            f"{split!r} is none of the diverging tasks: {', '.join(diverging) or '–'}."
-        )
+        raise UnknownNameError("split in which objectives part", split, diverging)
     base, proxy = diverging[split]
     tasks = organism.tasks(split, n, seed)
     run = organism.run(tasks, seed=seed)

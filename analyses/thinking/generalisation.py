@@ -12,6 +12,7 @@ from analyses.needs import Success
 from analyses.question import answer_plot, question
 from analyses.verdict import ALPHA, add_verdict
 from interp.errors import InputError, UnknownNameError, check_integer
+from interp.runs.tasks import check_tasks
 from organisms.capabilities.accommodation import Accommodation
 from organisms.capabilities.capability import LikeOrganism
 
@@ -213,6 +214,7 @@ def _names(collections: Any, reference: str | None, misfits: str) -> list[str]:
     for name in names:
         if collections[name] is None or not len(collections[name]):
             raise InputError(f"The collection {name!r} has no tasks.")
+        check_tasks(collections[name])
     if reference is not None and reference not in names:
         raise UnknownNameError("collection", reference, names)
     if misfits not in ("raise", "leave_out"):

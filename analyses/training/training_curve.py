@@ -16,6 +16,7 @@ from analyses.question import answer_plot, question
 from analyses.thinking.thinking_time import thinking_time
 from analyses.verdict import add_verdict
 from interp.errors import CheckpointError, InputError
+from interp.runs.tasks import check_tasks
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -81,6 +82,12 @@ def training_curve(
 
     if not checkpoints or not tasks:
         raise InputError("training_curve needs at least one checkpoint and one set of tasks.")
+    if not isinstance(tasks, Mapping):
+        raise InputError(
+            "tasks are a mapping of names to tasks, {'test': organism.tasks('test', 100)}."
+        )
+    for chosen in tasks.values():
+        check_tasks(chosen)
     steps = sorted(checkpoints)
     by_set, n = [], []
     max_steps = 0

@@ -29,6 +29,7 @@ from interp.network.weights import weights_sha256
 from interp.runs.heads import action_dims, action_dtype, action_shape, head_of
 from interp.runs.observations import by_variable
 from interp.runs.rollout import StepRecord, check_batch_size, check_options, rollout
+from interp.runs.tasks import check_tasks
 from interp.runs.variables import Variable, exactly, padding
 
 if TYPE_CHECKING:
@@ -76,12 +77,7 @@ def run_variables(
         If there are no tasks, the dtype is another, a site's firings are not as it declares, or two
         sites disagree about the size of a dim.
     """
-    if not hasattr(tasks, "ids") or not hasattr(tasks, "texts"):
-        raise InputError(
-            f"A {type(tasks).__name__} is no set of tasks: give what the organism's tasks(…) returns."
-        )
-    if not len(tasks):
-        raise InputError("There are no tasks to run.")
+    check_tasks(tasks)
     try:
         name = np.dtype(dtype).name
     except TypeError:
