@@ -13,7 +13,7 @@ from interp.interventions.operations import check_dim, operate, select
 from interp.interventions.values import aligned
 
 if TYPE_CHECKING:
-    from interp.interventions.applied import Intervention
+    from interp.interventions.record import Intervention
 
 
 def labels_of(batch_size: int, examples: Any) -> np.ndarray:

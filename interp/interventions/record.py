@@ -13,7 +13,7 @@ import torch
 from interp.errors import InputError, InterventionError, check_integer
 from interp.interventions.address import Address
 from interp.interventions.conditions import Condition
-from interp.interventions.files import fingerprint_of
+from interp.interventions.fingerprint import fingerprint_of
 from interp.interventions.firings import change, labels_of
 from interp.interventions.operations import NEEDS_SUBSPACE, NEEDS_VALUE, Operation, check_dim
 from interp.interventions.subspaces import Subspace

@@ -33,6 +33,13 @@ def check_maps(noun: str, shape: tuple[int, ...], **maps: Any) -> None:
             raise InputError(f"{name} has shape {np.shape(values)}; the {noun} needs {wanted}.")
 
 
+def board_axes(ax: Axes | None, shape: tuple[int, ...]) -> Axes:
+    """Return `ax`, or the axes of a new figure that fits a board of this many rows and columns."""
+    from interp.style import subplots
+
+    return subplots(width=0.4 * shape[1], height=0.4 * shape[0])[1] if ax is None else ax
+
+
 def draw_overlay(ax: Axes, overlay: Any, cmap: str) -> None:
     """Draw a number a square, dims ``(y, x)``, as a translucent heat map; NaN is left clear."""
     values = np.ma.masked_invalid(np.asarray(overlay, float))

@@ -9,7 +9,14 @@ import numpy as np
 
 from interp.errors import InputError
 from organisms.boards.directions import STEP_X, STEP_Y
-from organisms.boards.pictures import check_maps, draw_directions, draw_overlay, draw_way, frame
+from organisms.boards.pictures import (
+    board_axes,
+    check_maps,
+    draw_directions,
+    draw_overlay,
+    draw_way,
+    frame,
+)
 from organisms.families.doors.mazes import Maze, Mazes
 from organisms.families.doors.objects import (
     AGENT_RGB,
@@ -130,13 +137,11 @@ def draw_maze(
     """
     from matplotlib.patches import Circle, Rectangle
 
-    from interp.style import colours, subplots
+    from interp.style import colours
 
     height, width = maze.walls.shape
     check_maps("maze", maze.walls.shape, field=field, overlay=overlay)
-    if ax is None:
-        _, ax = subplots(width=0.4 * width, height=0.4 * height)
-    assert ax is not None
+    ax = board_axes(ax, maze.walls.shape)
     for y, x in np.ndindex(height, width):
         face = WALL_RGB if maze.walls[y, x] else FLOOR_RGB
         patch = Rectangle((x - 0.5, y - 0.5), 1, 1, facecolor=_unit(face), edgecolor=_unit(face))

@@ -8,7 +8,14 @@ import numpy as np
 
 from interp.errors import InputError
 from organisms.boards.directions import ACTION_NAMES, STEP_X, STEP_Y
-from organisms.boards.pictures import check_maps, draw_directions, draw_overlay, draw_way, frame
+from organisms.boards.pictures import (
+    board_axes,
+    check_maps,
+    draw_directions,
+    draw_overlay,
+    draw_way,
+    frame,
+)
 from organisms.families.sokoban.observations import PALETTE, Tile, check_tiles
 from organisms.families.sokoban.xsb import CHARACTERS
 
@@ -95,14 +102,12 @@ def draw_board(
     InputError
         If a map is not of the board's shape.
     """
-    import matplotlib.pyplot as plt
     from matplotlib.patches import Circle, FancyBboxPatch, Rectangle
 
     board = _board(tiles)
     height, width = board.shape
     check_maps("board", board.shape, arrows=arrows, overlay=overlay)
-    if ax is None:
-        _, ax = plt.subplots(figsize=(0.4 * width, 0.4 * height))
+    ax = board_axes(ax, board.shape)
     for y, x in np.ndindex(height, width):
         tile = board[y, x]
         face = _WALL_COLOUR if tile == Tile.WALL else _FLOOR_COLOUR
