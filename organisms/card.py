@@ -73,7 +73,8 @@ class Card:
     world
         Options of the world it acts in, JSON-able.
     weights_file, weights_sha256
-        File beside the card, and the sha256 of its bytes.
+        File beside the card, and the sha256 of the file's bytes. Stores say another one, that of the
+        tensors as they were run, whatever file they came from (`organisms.Organism.weights_sha256`).
     training_steps
         Environment steps that the weights are the result of, with those of the organism they
         started from; 0 if it is not known.

@@ -389,7 +389,8 @@ class Organism:
     def weights_sha256(self) -> str:
         """Return the sha256 over names, shapes, dtypes and bytes of all weights, in hex.
 
-        Of the tensors as they are now, so it tells an edited network from the one that was loaded.
+        Of the tensors as they are now, so it tells an edited network from the one that was loaded; what
+        stores and studies say. The card's ``weights_sha256`` is another: of the bytes of its file.
         """
         from interp.network.weights import weights_sha256
 

@@ -74,6 +74,7 @@ class Organisms(Command):
             print_json(
                 {
                     **organism.card.to_dict(),
+                    "weights_as_run_sha256": organism.weights_sha256(),
                     "n_parameters": n_parameters,
                     "sites": {site: list(dims) for site, dims in organism.sites.items()},
                     "concepts": list(organism.concepts),
@@ -82,7 +83,8 @@ class Organisms(Command):
             return
         print(organism.card)
         print(f"parameters: {n_parameters:,}")
-        print(f"weights file sha256: {organism.card.weights_sha256}")
+        print(f"sha256 of the weights' file: {organism.card.weights_sha256 or 'no file'}")
+        print(f"sha256 of the weights as run (what stores say): {organism.weights_sha256()}")
         print(f"concepts: {', '.join(organism.concepts)}\n")
         print(table(["site", "dims"], [[s, ", ".join(d)] for s, d in organism.sites.items()]))
 

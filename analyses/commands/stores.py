@@ -32,7 +32,7 @@ class Open(Command):
         solved, recorded = summary["solved_share"], summary["episodes_recorded"]
         lines = {
             "organism": summary["organism"],
-            "weights sha256": summary["weights_sha256"],
+            "sha256 of the weights as run": summary["weights_sha256"],
             "recording": summary["kind"],
             "complete": "yes" if summary["complete"] else "NO: record again to finish it",
             "episodes": f"{recorded:,} of {summary['dims']['episode']:,} recorded",

@@ -53,8 +53,9 @@ def resolve(network_or_organism: Any) -> NetworkView:
     view = NetworkView(network)
     if not callable(network) or not any(view.sites.values()):
         raise InputError(
-            f"Patching needs a network whose sites have named dims; {type(network).__name__} has "
-            f"{len(view.sites)} sites without."
+            f"Patching goes step by step and needs a network whose sites have named dims; the "
+            f"{len(view.sites)} sites of this {type(network).__name__} have none. Give the module itself "
+            "(a TransformerBridge's original_model) steps and sites with interp.agent."
         )
     return view
 

@@ -5,6 +5,7 @@ import pytest
 import analyses
 import organisms
 from analyses.cli import main
+from analyses.papers import figures
 from interp.errors import InputError, UnknownNameError
 from tests.organisms.tiny import save_tiny
 from tests.organisms.tiny_mazes import tiny_maze_organism
@@ -26,11 +27,11 @@ COMMANDS = {
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_commands_name_the_nearest_set(command, folder, tmp_path, capsys):
-    figure = next(name for name in analyses.papers.figures() if name.startswith("guez2019"))
+    figure = next(name for name in figures() if name.startswith("guez2019"))
     line = COMMANDS[command].replace("guez2019-thinking-time", figure)
     words = [{"NAME": folder, "OUT": str(tmp_path / "out")}.get(w, w) for w in line.split()]
     if command == "compare":
-        words[2] = str(save_tiny(tmp_path, max_steps=5))
+        words[2] = "sokoban-drc-tiny-v1"
     assert main(words) == 2
     said = capsys.readouterr().err
     assert "named 'tets'. Nearest: 'test'" in said and "Traceback" not in said

@@ -3,10 +3,11 @@
 import pytest
 import torch
 
-from interp.errors import UnfiredInterventionError, UnknownSiteError
+from interp.errors import InputError, UnfiredInterventionError, UnknownSiteError
 from interp.interventions.address import Address
 from interp.interventions.applied import Intervention, applying
 from interp.network.capture import Capture
+from interp.patching import patch_sweep
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +35,13 @@ def test_capture_and_intervene(bridge):
                 changed = bridge(TOKENS)
     assert not torch.equal(changed, plain)
     assert not capture.stacked()[site].any(), "what is captured is what the intervention left"
+
+
+def test_patching_says_what_a_bridge_lacks(bridge):
+    site = next(name for name in bridge.hook_dict if name.endswith("mlp.hook_out"))
+    with pytest.raises(InputError, match="TransformerBridge have none.*interp.agent"):
+        patch_sweep(bridge, TOKENS[..., None], TOKENS[..., None], site)
+    assert isinstance(bridge.original_model, torch.nn.Module)
 
 
 def test_misspelt_and_unfired(bridge):

@@ -9,6 +9,8 @@ import torch
 from interp.contract import ArraySpace, NetworkOutput, Outputs
 from interp.errors import InputError, TrainingModeWarning, UnknownNameError
 from interp.interventions.address import Address
+from interp.network.agent import agent
+from interp.network.wrapping import Site
 from interp.patching import attribution_patch, patch_sweep, path_patch
 from tests.interp.patching.patching_network import LineNetwork, line_pairs
 
@@ -105,6 +107,45 @@ def test_no_gradient_is_an_error():
 
 
 @pytest.mark.parametrize("patch", [patch_sweep, attribution_patch])
+class Cell(torch.nn.Module):
+    """A recurrent layer of PyTorch, whose outputs have the batch second."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.lstm, self.head = torch.nn.LSTM(3, 4), torch.nn.Linear(4, 2)
+
+
+def one_step(cell, seen, state):
+    inner = tuple(part.transpose(0, 1).contiguous() for part in state)
+    out, after = cell.lstm(seen.float()[None], inner)
+    return cell.head(out[0]), tuple(part.transpose(0, 1) for part in after)
+
+
+def cell_network(**sites):
+    start = torch.zeros(1, 4), torch.zeros(1, 4)
+    return agent(Cell(), sites, step=one_step, initial_state=start)
+
+
+def test_sites_whose_batch_is_the_second_axis_are_patched():
+    layers = ("layer", "unit")
+    network = cell_network(
+        h=Site("lstm", layers, output=(1, 0), batch=1),
+        c=Site("lstm", layers, output=(1, 1), batch=1),
+    )
+    rng = np.random.default_rng(4)
+    clean, corrupted = rng.normal(size=(2, 3, 5, 3)).astype(np.float32)
+    clean[2] = corrupted[2]  # what differs reaches the last step through the memory alone
+    table = patch_sweep(
+        network, clean, corrupted, {"memory": ["h", "c"]}, metric="log_odds", over=("step",)
+    )
+    normalised = table.normalised.isel(layer=0).values
+    np.testing.assert_allclose(normalised, [normalised[0], 1, 0], atol=1e-4)
+    each = patch_sweep(network, clean, corrupted, "h", metric="log_odds", over=("step", "unit"))
+    assert each.sizes["unit"] == 4 and float(abs(each.effect.sel(step=1)).max()) > 1e-4
+    assert not each.effect.sel(step=2).any()  # nothing comes after it
+
+
 def test_observations_in_other_units_are_refused(patch):
     network = LineNetwork()
     network.observation_space = ArraySpace(("x",), (3,), "uint8", 0, 255)
