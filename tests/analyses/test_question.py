@@ -210,7 +210,7 @@ def test_every_analysis_is_a_question():
         assert hasattr(analyses, f"plot_{name}") <= (plot_of(name) is not None)
 
 
-@pytest.mark.parametrize("name", sorted(set(questions()) - NEED_NOTHING - {"steered_episode"}))
+@pytest.mark.parametrize("name", sorted(set(questions()) - NEED_NOTHING))
 def test_each_question_cannot_be_asked_of_what_lacks_its_need(name, tmp_path):
     if name == "forecast":  # asked of tables of agents
         table = analyses.population_traits([DRIFTER])

@@ -139,7 +139,7 @@ def test_sites_whose_batch_is_the_second_axis_are_patched():
     table = patch_sweep(
         network, clean, corrupted, {"memory": ["h", "c"]}, metric="log_odds", over=("step",)
     )
-    normalised = table.normalised.isel(layer=0).values
+    normalised = table.normalised.isel(site=0).values
     np.testing.assert_allclose(normalised, [normalised[0], 1, 0], atol=1e-4)
     each = patch_sweep(network, clean, corrupted, "h", metric="log_odds", over=("step", "unit"))
     assert each.sizes["unit"] == 4 and float(abs(each.effect.sel(step=1)).max()) > 1e-4
