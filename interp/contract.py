@@ -347,7 +347,7 @@ def spaces_of(organism: Any, world: Any, observation: Any) -> Spaces:
     if isinstance(observation, Mapping):
         of_each = named if isinstance(named, Mapping) else {}
         shown: Any = {
-            str(name): _space_of(str(name), array, of_each.get(name))
+            name: _space_of(name, array, of_each.get(name))
             for name, array in observation.items()
         }
     else:
@@ -356,7 +356,25 @@ def spaces_of(organism: Any, world: Any, observation: Any) -> Spaces:
     return Spaces(shown, Discrete(int(world.n_actions), names))
 
 
+def check_is_array(name: Any, array: Any) -> None:
+    """Raise InputError if one observation, by its name, is itself several or has no name in words."""
+    if not isinstance(name, str):
+        raise InputError(f"The names of several observations are words, not {name!r}.")
+    if isinstance(array, Mapping):
+        inside = ", ".join(f"{name}.{key}" for key in list(array)[:3])
+        raise InputError(
+            f"The world shows {name!r} as a mapping within a mapping; give each array a name of its "
+            f"own ({inside})."
+        )
+    if isinstance(array, tuple):
+        raise InputError(
+            f"The world shows {name!r} as a tuple of {len(array)}; an observation is one array "
+            "(batch, …) or a mapping of several by name: {'first': …, 'second': …}."
+        )
+
+
 def _space_of(name: str, array: Any, dims: Sequence[str] | None) -> ArraySpace:
+    check_is_array(name, array)
     array = np.asarray(array)
     if dims is None:
         dims = tuple(f"{name}_{i}" for i in range(array.ndim - 1))
@@ -420,7 +438,7 @@ def place_dims_of(thing: Any) -> tuple[str, ...]:
     else:
         if hasattr(thing, "place_dims"):
             return tuple(thing.place_dims)
-        named = getattr(thing, "observation_dims", ())
+        named = getattr(thing, "observation_dims", None) or ()
         shown = list(named.values()) if isinstance(named, Mapping) else [named]
     return ("y", "x") if any({"y", "x"} <= set(dims) for dims in shown) else ()
 

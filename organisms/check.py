@@ -331,7 +331,7 @@ def _some_action(space: Any, rng: np.random.Generator) -> np.ndarray:
         )
         low = np.where(np.isfinite(low), low, np.minimum(-1.0, high))
         high = np.where(np.isfinite(high), high, np.maximum(1.0, low))
-        return rng.uniform(low, high).astype(space.dtype)
+        return np.asarray(rng.uniform(low, high)).astype(space.dtype)
     return rng.integers(np.array(space.sizes))
 
 

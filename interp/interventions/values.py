@@ -49,7 +49,7 @@ def run_dims_first(
     Raises
     ------
     InterventionError
-        If two dims have the same meaning.
+        If two dims have the same meaning, or the labels of another dim say that it was shuffled.
     """
     if not (hasattr(given, "dims") and hasattr(given, "transpose") and hasattr(given, "coords")):
         return given, (), None, {}
@@ -58,10 +58,27 @@ def run_dims_first(
         raise InterventionError(f"The value's dims {given.dims} name the examples twice.")
     along = tuple(name for name in RUN_DIMS if name in own)
     others = tuple(name for name in own if name not in along)
+    for name in others:
+        _check_in_order(name, given)
     labels = {
         name: tuple(given[own[name]].values.tolist()) for name in along if own[name] in given.coords
     }
     return given.transpose(*(own[name] for name in along + others)), along, others, labels
+
+
+def _check_in_order(dim: str, given: Any) -> None:
+    """Raise InterventionError if the labels of a feature dim say that its positions were shuffled."""
+    if dim not in given.coords:
+        return
+    labels = np.asarray(given[dim].values)
+    ordered = np.arange(len(labels))
+    if np.array_equal(labels, ordered) or labels.dtype.kind not in "iu":
+        return
+    if np.array_equal(np.sort(labels), ordered):
+        raise InterventionError(
+            f"The value's positions along {dim!r} are labelled {labels[:5].tolist()}, out of order, and "
+            f"would be put in that order: use .sortby({dim!r}), or .drop_vars({dim!r}) if it is meant."
+        )
 
 
 def aligned(

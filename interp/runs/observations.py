@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from interp.contract import ArraySpace, Spaces, observation_spaces
+from interp.contract import ArraySpace, Spaces, check_is_array, observation_spaces
 from interp.errors import InputError
 from interp.runs.variables import padding
 
@@ -53,6 +53,9 @@ def tensor_of(array: np.ndarray) -> torch.Tensor:
 
 def check_observation(spaces: Spaces, observation: Any) -> None:
     """Raise InputError unless a batch of observations is what the spaces say."""
+    parts = observation if isinstance(observation, Mapping) else {"observation": observation}
+    for name, array in parts.items():
+        check_is_array(name, array)
     shown, declared = by_variable(observation), observation_spaces(spaces)
     if set(shown) != set(declared):
         raise InputError(

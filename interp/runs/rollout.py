@@ -114,7 +114,7 @@ def rollout(
     step, memory = -thinking_steps, {}
     while len(rows):
         check_observation(spaces, observation)
-        seen, facts = rows_of(observation, rows), _facts(world, rows)
+        seen, facts = rows_of(observation, rows), _facts(world, rows, n)
         for name, array in by_variable(seen).items():
             _check_finite(name, array, step, first_episode + rows)
         shown, loop = as_tensors(seen, device), ClosedLoop(world, rows, memory)
@@ -158,9 +158,15 @@ def check_batch_size(batch_size: int) -> None:
     check_integer("batch_size", batch_size, 1)
 
 
-def _facts(world: Any, rows: np.ndarray) -> dict[str, np.ndarray]:
-    facts = getattr(world, "facts", None) or {}
-    return {name: np.asarray(array)[rows] for name, array in facts.items()}
+def _facts(world: Any, rows: np.ndarray, n: int) -> dict[str, np.ndarray]:
+    facts = {k: np.asarray(v) for k, v in (getattr(world, "facts", None) or {}).items()}
+    for name, array in facts.items():
+        if array.shape[:1] != (n,):
+            raise InputError(
+                f"The world's fact {name!r} has the shape {array.shape}; a fact is an array (batch, …), "
+                f"here of {n} rows, those that are over too."
+            )
+    return {name: array[rows] for name, array in facts.items()}
 
 
 def _check_finite(name: str, array: np.ndarray, step: int, episodes: np.ndarray) -> None:

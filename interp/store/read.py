@@ -106,7 +106,8 @@ class StoreBackend(BackendEntrypoint):
         missing = [name for name in attribute(attrs, "variables", {}) if name not in arrays]
         if missing:
             raise StoreCorruptError(
-                f"{location.name}: the metadata of {', '.join(missing)} are gone.",
+                f"{location.name}: the metadata of {', '.join(missing)} are gone: lost, or left out when "
+                "a part of a run was written (xarray.open_zarr opens what is there).",
                 [f"{name}/zarr.json" for name in missing],
             )
         dropped = {drop_variables} if isinstance(drop_variables, str) else set(drop_variables or ())
@@ -115,7 +116,11 @@ class StoreBackend(BackendEntrypoint):
         variables = {
             name: _lazy(arrays[name], name, location) for name in names if name not in dropped
         }
-        return xr.Dataset(variables, attrs=plain_attributes(attrs))
+        # What xarray wrote says in attributes which of its variables are coordinates.
+        said = [attrs, *(v.attrs for v in variables.values())]
+        coordinates = {name for of in said for name in str(of.pop("coordinates", "")).split()}
+        opened = xr.Dataset(variables, attrs=plain_attributes(attrs))
+        return opened.set_coords([name for name in variables if name in coordinates])
 
 
 def _members(group: zarr.Group, location: Location) -> Iterator[tuple[str, zarr.Array]]:
@@ -149,7 +154,9 @@ class StoreArray(BackendArray):
     def __init__(self, array: zarr.Array, name: str, location: Location):
         self._array, self._name, self._location = array, name, location
         self.shape = array.shape
-        self.dtype = array.dtype
+        # NumPy's own text of any length cannot be promoted to other dtypes, which `where` needs.
+        self._is_text = array.dtype.kind == "T"
+        self.dtype = np.dtype(object) if self._is_text else array.dtype
 
     def __getitem__(self, key: indexing.ExplicitIndexer) -> Any:
         if isinstance(key, indexing.VectorizedIndexer):
@@ -173,7 +180,8 @@ class StoreArray(BackendArray):
         value = indexing.explicit_indexing_adapter(
             key, self.shape, indexing.IndexingSupport.VECTORIZED, checked
         )
-        return np.asarray(value, self.dtype) if isinstance(value, str) else value
+        is_text = self._is_text or isinstance(value, str)
+        return np.asarray(value).astype(self.dtype) if is_text else value
 
     def _diagnosis(self, selection: tuple[Any, ...], error: Exception) -> Exception:
         """Find the damaged chunks among the files that a selection touches."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from interp.attributes import attribute
-from interp.errors import StoreCorruptError
+from interp.errors import StoreCorruptError, StoreError
 from interp.store.location import Location, StorePath, open_group
 from interp.store.read import damaged_chunks, file_name, file_shape
 
@@ -104,7 +104,7 @@ def verify(
     Raises
     ------
     StoreError
-        If there is no store to verify, or its root metadata are damaged.
+        If there is no store to verify, its root metadata are damaged, or it has no episodes.
     """
     from tqdm import tqdm
 
@@ -115,6 +115,11 @@ def verify(
     arrays, first = _arrays(group, report), int(attrs.get("thinking_steps", 0))
     if "length" not in arrays:
         return report
+    if not arrays["length"].ndim:
+        raise StoreError(
+            f"{report.path} holds a part of a recording that has no episodes any more (one of them, or "
+            "their mean): there is nothing to verify it by. Verify the recording that it was taken from."
+        )
     length = _lengths(arrays["length"], report)
     report.n_episodes, report.n_recorded = len(length), int((length >= 0).sum())
     valid = np.where(length >= 0, length + first, 0)

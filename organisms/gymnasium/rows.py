@@ -23,6 +23,14 @@ class Answer(NamedTuple):
     truncated: bool = False
 
 
+def number(reward: Any) -> float:
+    """Return what a step paid; raise InputError if it is no number."""
+    array = np.asarray(reward)
+    if array.dtype.kind not in "buif" or array.size != 1:
+        raise InputError(f"The environment paid {reward!r}; the reward of a step is one number.")
+    return float(array.item())
+
+
 class Rows(Protocol):
     """A batch of episodes, each by its row."""
 
@@ -63,7 +71,7 @@ class PlainRows:
         for row, action in actions.items():
             observation, reward, terminated, truncated, info = self._environments[row].step(action)
             answers[row] = Answer(
-                observation, info, float(reward), bool(terminated), bool(truncated)
+                observation, info, number(reward), bool(terminated), bool(truncated)
             )
         return answers
 
@@ -150,7 +158,7 @@ class VectorRows:
                 # What is there already belongs to the next episode.
                 observation, info = info["final_obs"], info["final_info"]
             answers[first + i] = Answer(
-                observation, info, float(rewards[i]), bool(terminated[i]), bool(truncated[i])
+                observation, info, number(rewards[i]), bool(terminated[i]), bool(truncated[i])
             )
         over |= np.asarray(terminated | truncated)
         return answers

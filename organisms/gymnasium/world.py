@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import weakref
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -81,6 +82,8 @@ def world_settings(
     maker = EnvironmentMaker(make_env)
     if not (success is None or isinstance(success, str) or callable(success)):
         raise InputError(f"success is a key of info or a function of (env, info), not {success!r}.")
+    check_function("success", success)
+    check_function("record_info", record_info)
     if not callable(record_info):
         keys = [record_info] if isinstance(record_info, str) else record_info
         keys = list(keys) if isinstance(keys, Iterable) else [None]
@@ -244,6 +247,20 @@ class GymnasiumWorld:
         return bool(info.get(success, False))
 
 
+def check_function(name: str, function: Any) -> None:
+    """Raise InputError if a function of the user's does not take (environment, info)."""
+    if not callable(function):
+        return
+    try:
+        inspect.signature(function).bind(None, {})
+    except TypeError:
+        raise InputError(
+            f"{name} is called with (environment, info); {function!r} does not take these."
+        ) from None
+    except ValueError:
+        pass  # a builtin without a signature
+
+
 def asked(function: Callable[[Any, Any], Any], environment: Any, info: Mapping[str, Any]) -> Any:
     """Call a function of the user's on an environment and its info."""
     try:
@@ -257,6 +274,13 @@ def asked(function: Callable[[Any, Any], Any], environment: Any, info: Mapping[s
         ) from error
 
 
+def _array(value: Any) -> np.ndarray:
+    try:
+        return np.asarray(value)
+    except ValueError:  # a ragged list
+        return np.asarray(None)
+
+
 def facts_of(
     settings: WorldSettings, environment: Any, info: Mapping[str, Any]
 ) -> dict[str, np.ndarray]:
@@ -268,7 +292,7 @@ def facts_of(
         values = {key: info[key] for key in told if key in info}
     if not isinstance(values, Mapping):
         raise InputError(f"record_info returned a {type(values).__name__}, not names and numbers.")
-    arrays = {str(name): np.asarray(value) for name, value in values.items()}
+    arrays = {str(name): _array(value) for name, value in values.items()}
     for name, array in arrays.items():
         if array.dtype.kind not in "buif":
             raise InputError(f"record_info tells {name!r} as {values[name]!r}, which is no number.")

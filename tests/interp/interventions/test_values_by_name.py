@@ -88,3 +88,14 @@ def test_names_are_saved(tmp_path):
     [again] = load_interventions(save_interventions(tmp_path / "saved", item))
     assert again == item and again.feature_dims == ("x", "channel", "y")
     assert item != Intervention(Address("s"), "add", item.value), "what is named acts elsewhere"
+
+
+def test_positions_that_their_labels_call_shuffled_are_refused():
+    labelled = VALUE.assign_coords(y=[0, 1, 2])
+    np.testing.assert_array_equal(seen(labelled)[0], VALUE.values)
+    turned = labelled.isel(y=[2, 1, 0])
+    with pytest.raises(InterventionError, match="sortby"):
+        seen(turned)
+    np.testing.assert_array_equal(seen(turned.sortby("y"))[0], VALUE.values)
+    np.testing.assert_array_equal(seen(turned.drop_vars("y"))[0], turned.values)
+    np.testing.assert_array_equal(seen(VALUE.assign_coords(y=list("abc")))[0], VALUE.values)

@@ -251,3 +251,59 @@ def test_an_unfired_step_of_a_sequence_is_complained_about():
     with pytest.raises(UnfiredInterventionError):
         with applying(network, Intervention(Address("h", step=STEPS), "zero")):
             network(sequences())
+
+
+class Flattening(nn.Module):
+    """Encodes all steps of all examples as one batch, as recurrent policies are often written."""
+
+    def __init__(self):
+        super().__init__()
+        self.encoder, self.core = nn.Linear(FEATURES, UNITS), nn.GRU(UNITS, UNITS)
+
+    def forward(self, x):
+        flat = self.encoder(x.flatten(0, 1))
+        return self.core(flat.unflatten(0, x.shape[:2]))[0]
+
+
+def test_rows_of_steps_and_examples_mixed_are_not_taken_for_examples():
+    network = wrap(
+        Flattening(),
+        {"e": Site("encoder", ("unit",)), "h": Site("core", ("step", "unit"), output=0)},
+    )
+    x = sequences()
+    one = Intervention(Address("e"), "zero", examples=[1])
+    with pytest.raises(InputError, match="fires 24 rows"), applying(network, one):
+        network(x)
+    with applying(network, Intervention(Address("e"), "zero")):
+        network(x)
+    one_by_one = wrap(Flattening(), {"e": Site("encoder", ("unit",))})
+    before = one_by_one(x[:1])
+    with applying(one_by_one, one):
+        changed = one_by_one(x[:1]) != before
+    assert changed.any(-1).tolist() == [[False, True, False, False]]
+
+
+def test_sites_that_disagree_on_the_batch_are_refused_for_single_examples():
+    class Unrolled(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.cell, self.head = nn.GRUCell(FEATURES, UNITS), nn.Linear(UNITS, 2)
+
+        def forward(self, x):
+            h, states = None, []
+            for now in x:
+                h = self.cell(now, h)
+                states.append(h)
+            return self.head(torch.stack(states))
+
+    def network(**head):
+        sites = {"h": Site("cell", ("unit",), ticks=True), "y": Site("head", ("time", "a"), **head)}
+        return wrap(Unrolled(), sites)
+
+    first = [Intervention(Address(site), "zero", examples=[0]) for site in ("h", "y")]
+    untold = network()
+    with pytest.raises(InputError, match="not sure"), applying(untold, first):
+        untold(sequences())
+    told = network(batch=1)
+    with applying(told, first):
+        assert (told(sequences())[:, 0] == 0).all()

@@ -204,3 +204,42 @@ def test_text_is_refused_in_words():
 def test_logits_that_are_not_the_worlds_actions():
     with pytest.raises(InputError, match="one of 4"):
         run_episodes(Drifter(Discrete(4)), TASKS)
+
+
+@pytest.mark.parametrize("told", [3.0, np.arange(9), np.zeros((9, 2))])
+def test_a_fact_has_a_row_for_every_row(told):
+    class Telling(DriftWorld):
+        facts = {"wind": told}
+
+    class Teller(Drifter):
+        def world(self, tasks):
+            return Telling(tasks, self.action)
+
+    with pytest.raises(InputError, match="fact 'wind'"):
+        run_episodes(Teller(), ToyTasks((2, 3)))
+
+
+@pytest.mark.parametrize(
+    ("shown", "words"),
+    [
+        ((np.zeros((2, 1)), np.zeros((2, 1))), "as a tuple of 2"),
+        ({"a": {"b": np.zeros((2, 1))}}, "a.b"),
+        ({0: np.zeros((2, 1))}, "not 0"),
+    ],
+)
+def test_observations_within_observations_are_refused(shown, words):
+    class Nested(DriftWorld):
+        def __init__(self, tasks, action):
+            super().__init__(tasks, action)
+            del self.spaces
+            self.n_actions = 2
+
+        def _observe(self):
+            return shown
+
+    class Shower(Drifter):
+        def world(self, tasks):
+            return Nested(tasks, self.action)
+
+    with pytest.raises(InputError, match=words):
+        run_episodes(Shower(), ToyTasks((2, 3)))

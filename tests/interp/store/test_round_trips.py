@@ -93,3 +93,26 @@ def test_a_zip_of_two_stores_is_refused_by_name(path, tmp_path):
 def test_half_precision_is_kept_in_the_run(path):
     run = interp.open_store(path)
     assert any(variable.dtype == np.float16 for variable in run.variables.values())
+
+
+@pytest.mark.parametrize(
+    "part",
+    [lambda run: run.isel(tick=0), lambda run: run.sel(step=1), lambda run: run.set_coords("level")],
+)
+def test_coordinates_of_a_part_stay_coordinates(path, tmp_path, part):
+    kept = part(interp.open_store(path)).load()
+    kept.to_zarr(tmp_path / "part.zarr")
+    xr.testing.assert_equal(interp.open_store(tmp_path / "part.zarr").load(), kept)
+
+
+def test_text_of_a_store_can_be_masked_and_turned_into_other_text(path):
+    run = interp.open_store(path)
+    assert run.where(run.length > 1, drop=True).sizes["episode"] == int((run.length > 1).sum())
+    assert run.level_id.values.astype(str).tolist() == list(run.level_id.values)
+
+
+def test_a_part_without_episodes_opens_and_cannot_be_verified(path, tmp_path):
+    interp.open_store(path).isel(episode=1).to_zarr(tmp_path / "one.zarr")
+    assert "episode" not in interp.open_store(tmp_path / "one.zarr").dims
+    with pytest.raises(StoreError, match="no episodes"):
+        interp.verify(tmp_path / "one.zarr", progress=False)

@@ -291,3 +291,33 @@ def test_an_environment_can_be_given_if_it_says_how_it_was_made():
     assert made.name == "CartPole-v1-Identity"
     rows = made.world(made.tasks("test", 2))
     assert rows.max_steps == 7
+
+
+class Paying(Drawn):
+    """Pays what it is told to, which may be no number."""
+
+    pays = None
+
+    def step(self, action):
+        observation, _, *rest = super().step(action)
+        return observation, self.pays, *rest
+
+
+@pytest.mark.parametrize("pays", [None, "much", np.zeros(2)])
+def test_what_an_environment_pays_is_a_number(pays):
+    class Told(Paying):
+        pass
+
+    Told.pays = pays
+    rows = world(lambda: Told(BOX, CHOICE), max_steps=4)
+    rows.reset()
+    with pytest.raises(InputError, match="reward"):
+        rows.step(np.zeros(3, int))
+
+
+def test_functions_on_an_environment_are_checked_when_they_are_given():
+    with pytest.raises(InputError, match="success is called with"):
+        organism(lambda: Drawn(BOX, CHOICE), max_steps=4, success=lambda env: True)
+    with pytest.raises(InputError, match="no number"):
+        ragged = {"record_info": lambda env, info: {"seen": [[1], [1, 2]]}}
+        organism(lambda: Drawn(BOX, CHOICE), max_steps=4, **ragged)
