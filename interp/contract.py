@@ -347,8 +347,7 @@ def spaces_of(organism: Any, world: Any, observation: Any) -> Spaces:
     if isinstance(observation, Mapping):
         of_each = named if isinstance(named, Mapping) else {}
         shown: Any = {
-            name: _space_of(name, array, of_each.get(name))
-            for name, array in observation.items()
+            name: _space_of(name, array, of_each.get(name)) for name, array in observation.items()
         }
     else:
         shown = _space_of("observation", observation, named)

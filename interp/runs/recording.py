@@ -28,6 +28,7 @@ from interp.runs.episodes import (
     stored,
 )
 from interp.runs.rollout import check_batch_size, check_options
+from interp.runs.same_recording import check_same_start
 from interp.runs.tape import Tape, TapeOrganism
 from interp.store.create import create_store
 from interp.store.layout import StoreSpec, default_block, step_bytes
@@ -114,7 +115,8 @@ def record(
     StoreLockedError
         If another process is recording to `path`.
     StoreMismatchError
-        If the store there is of another recording.
+        If the store there is of another recording: of other weights, tasks or options, or of a world
+        or a network whose first step comes out otherwise now.
     StoreError
         If something else is there, or it cannot be written (disk full). Whatever raises, a store
         that is not finished is marked incomplete.
@@ -145,6 +147,13 @@ def record(
         organism, tasks, sites, dtype, thinking_steps, batch_size, identity, observation_dtype
     )
     with create_store(path, spec, resume, storage_options) as writer:
+        options: dict[str, Any] = {
+            "seed": seed,
+            "thinking_steps": thinking_steps,
+            "temperature": temperature,
+        }
+        known = {"outputs": not interventions, "storage_options": storage_options}
+        check_same_start(writer, path, organism, tasks, **known, **options)
         _note_versions(writer)
         with _checked_interventions(organism, interventions, writer) as note_fired:
             for block in _blocks(writer, progress):
@@ -152,10 +161,8 @@ def record(
                     block,
                     organism,
                     tasks[block.episodes],
-                    seed=seed,
-                    thinking_steps=thinking_steps,
-                    temperature=temperature,
                     before_finish=note_fired,
+                    **options,
                 )
         writer.close()
     return path

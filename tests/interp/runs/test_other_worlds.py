@@ -243,3 +243,47 @@ def test_observations_within_observations_are_refused(shown, words):
 
     with pytest.raises(InputError, match=words):
         run_episodes(Shower(), ToyTasks((2, 3)))
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda o: setattr(o.network, "sign", -1.0), "network says something else: logits"),
+        (lambda o: setattr(o, "shift", 0.5), "world shows something else: observation"),
+    ],
+)
+def test_a_recording_is_not_served_to_what_no_hash_of_weights_tells(tmp_path, change, words):
+    class Turned(DriftNetwork):
+        sign = 1.0
+
+        def forward(self, observations, state=None, episode_starts=None):
+            outputs = super().forward(observations, state, episode_starts)
+            return Outputs({"logits": self.sign * outputs.named["logits"]}, outputs.state)
+
+    class Shifted(DriftWorld):
+        shift = 0.0
+
+        def _observe(self):
+            shown = super()._observe()
+            return shown | {"place": shown["place"] + self.shift}
+
+    class Changing(Drifter):
+        shift = 0.0
+
+        def __init__(self):
+            super().__init__(MultiDiscrete((3, 2)))
+            self.network = Turned("logits")
+
+        def world(self, tasks):
+            made = Shifted(tasks, self.action)
+            made.shift = self.shift
+            return made
+
+    organism, path = Changing(), tmp_path / "run.zarr"
+    record(organism, ToyTasks((2, 3)), path, ["h"], progress=False)
+    record(organism, ToyTasks((2, 3)), path, ["h"], progress=False)
+    before = open_store(path).load()
+    change(organism)
+    with pytest.raises(StoreMismatchError, match=words):
+        record(organism, ToyTasks((2, 3)), path, ["h"], progress=False)
+    assert open_store(path).load().identical(before)

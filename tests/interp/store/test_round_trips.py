@@ -97,7 +97,11 @@ def test_half_precision_is_kept_in_the_run(path):
 
 @pytest.mark.parametrize(
     "part",
-    [lambda run: run.isel(tick=0), lambda run: run.sel(step=1), lambda run: run.set_coords("level")],
+    [
+        lambda run: run.isel(tick=0),
+        lambda run: run.sel(step=1),
+        lambda run: run.set_coords("level"),
+    ],
 )
 def test_coordinates_of_a_part_stay_coordinates(path, tmp_path, part):
     kept = part(interp.open_store(path)).load()
