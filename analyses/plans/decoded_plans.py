@@ -256,7 +256,7 @@ def decode_plans(
     }
     if observation and "observation" in run:
         keep = run[["length", "level_id"]]
-        seen = {OBSERVED: one_hot_observation(run.observation).astype(np.float32)}
+        seen = {OBSERVED: _in_channels(one_hot_observation(run.observation)).astype(np.float32)}
         shown = keep.assign(seen)
         split = (fitted.train_group.values, fitted.test_group.values)
         watched = fit_probes(shown, labels, [OBSERVED], split=split, controls=(), **shared)
@@ -278,6 +278,14 @@ def decode_plans(
         step=step,
         tick=tick,
     )
+
+
+def _in_channels(observation: xr.DataArray) -> xr.DataArray:
+    """Return what is seen of each square along one dim: planes that are coded number by number have two."""
+    own = [dim for dim in observation.dims if dim not in ("episode", "step", "y", "x")]
+    if len(own) < 2:
+        return observation
+    return observation.stack(channel=own, create_index=False)
 
 
 def at_last_tick(run: xr.Dataset) -> xr.Dataset:

@@ -13,6 +13,8 @@ from organisms.capabilities.decision_problems import DecisionProblems
 from organisms.capabilities.objectives import Objectives
 from organisms.capabilities.pictures import Pictures
 from organisms.capabilities.places import Places
+from organisms.capabilities.plans import Plans
+from organisms.capabilities.steering import Steering
 from organisms.families.compiled.designs import cards, designs
 from organisms.families.doors.family import FAMILY as DOORS
 from organisms.family import ticks_if_any
@@ -45,6 +47,20 @@ def deliberation(network: Any) -> Deliberation | None:
     if network.config.unrolled:
         return Deliberation("layer", None, tuple(network.state_sites))
     return ticks_if_any(network)
+
+
+def plans(organism: Any) -> Any:
+    """Return how maps of directions are followed; see `organisms.families.compiled.plans`."""
+    from organisms.families.compiled.plans import MazePlans
+
+    return MazePlans()
+
+
+def steering(organism: Any) -> Any:
+    """Return mazes with two ways; see `organisms.families.compiled.steering`."""
+    from organisms.families.compiled.steering import steering
+
+    return steering(organism)
 
 
 class Compiled(OfFamily, Constructed):
@@ -82,6 +98,8 @@ FAMILY = replace(
     deliberation=deliberation,
     capabilities={
         Constructed: Compiled,
+        Plans: plans,
+        Steering: steering,
         **{
             capability: DOORS.capabilities[capability]
             for capability in (Counterfactuals, DecisionProblems, Objectives, Pictures, Places)
