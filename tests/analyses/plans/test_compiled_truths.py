@@ -115,4 +115,4 @@ def test_the_decoded_plan_can_be_carried_out_and_solves():
     last = result.quality.sel(source="trained").isel(deliberation=-1, concept=0, site=0)
     for measure in ("connected", "valid", "solves"):
         assert float(last.sel(measure=measure)) == 1
-    assert float(result.ideal.sel(measure="solves")) == 1
+    assert result.ideal.sel(measure="solves").item() == 1
