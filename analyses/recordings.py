@@ -39,12 +39,15 @@ class Recorded:
         Labels that can be computed on the run, by name.
     name
         The organism's name.
+    organism
+        It itself; None if it is not to be had.
     """
 
     run: xr.Dataset
     untrained: xr.Dataset | None
     concepts: Mapping[str, Concept]
     name: str
+    organism: Any = None
 
     def concept(self, name: str | Concept) -> Concept:
         """Return a concept by name; one that is given itself is returned as it is.
@@ -230,10 +233,10 @@ def recorded(
             path = source
             run = open_store(source) if isinstance(source, str | os.PathLike) else source
         name, concepts = str(run.attrs.get("organism", "unknown")), _concepts(organism, run)
+        if organism is None:
+            organism = _same_organism(run)
         if isinstance(untrained, str) and untrained == "auto":
             control = None
-            if organism is None:
-                organism = _same_organism(run)
             if hasattr(organism, "untrained") and isinstance(path, str | os.PathLike):
                 control = where / "untrained.zarr"
                 recorded_sites = [site for site in organism.sites if site in run.data_vars]
@@ -256,7 +259,7 @@ def recorded(
             control = untrained
         else:
             raise InputError(f"untrained is 'auto', None, a store or a run, not {untrained!r:.80}.")
-        yield Recorded(run, control, concepts, name)
+        yield Recorded(run, control, concepts, name, organism)
 
 
 def _is_dataset(source: Any) -> bool:

@@ -213,8 +213,14 @@ def colours(
     """
     labels = list(labels)
     if kind == "source":
-        spare = iter([c for c in _CYCLE if c not in SOURCE_COLOURS.values()] * len(labels))
-        return {label: SOURCE_COLOURS.get(label) or next(spare) for label in labels}
+        others = [label for label in labels if label not in SOURCE_COLOURS]
+        spare = [c for c in _CYCLE if c not in SOURCE_COLOURS.values()]
+        if len(others) > len(spare):  # rungs of a ladder: one hue, dark to light
+            from matplotlib import colormaps
+
+            spare = [colormaps["copper"](x) for x in np.linspace(0.2, 1.0, len(others))]
+        given = dict(zip(others, spare, strict=False))
+        return {label: SOURCE_COLOURS.get(label) or given[label] for label in labels}
     if kind == "layer" and len(labels) <= len(_CYCLE):
         return dict(zip(labels, _CYCLE, strict=False))
     if kind not in ("layer", "tick"):
@@ -302,7 +308,9 @@ def bars_with_intervals(
     if low is not None and high is not None:
         bounds = _bounds(values, np.atleast_2d(low), np.atleast_2d(high))  # type: ignore
     if palette is None:
-        kind = "source" if set(series) <= set(SOURCE_COLOURS) else "layer"
+        kind = (
+            "source" if {"trained"} & set(series) or set(series) <= set(SOURCE_COLOURS) else "layer"
+        )
         palette = colours(series, kind)
     width = 0.8 / len(series)
     at = np.arange(len(categories), dtype=float)

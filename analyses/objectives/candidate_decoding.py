@@ -9,7 +9,7 @@ import xarray as xr
 
 from interp.concepts import Concept
 from interp.errors import InputError
-from interp.probes.features import Features, gather, with_previous
+from interp.probes.features import Features, gather, last_observations
 from interp.probes.solver import fit_multinomial_many, scale_multiplier
 from interp.probes.targets import find_target, valid_rows
 
@@ -123,7 +123,7 @@ def positions(observation: xr.DataArray, moments: Moments, moving: np.ndarray) -
     here = read(Features.of(flat, "observation", _grid(flat)), moments)
     if not moving.any():
         return here
-    pair = with_previous(flat.isel(channel=np.flatnonzero(moving)))
+    pair = last_observations(flat.isel(channel=np.flatnonzero(moving)))
     side = 2 * max(_grid(flat)) - 1
     around = read(Features.of(pair, "positions", _grid(flat)), moments, side)
     return np.concatenate([around[:, :-1], here], axis=1)

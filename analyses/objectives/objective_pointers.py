@@ -14,7 +14,7 @@ from analyses.objectives.candidate_decoding import Moments
 from analyses.recordings import Recorded
 from interp.concepts import Concept
 from interp.errors import InputError
-from interp.probes.features import Features, choose_sites, one_hot_observation, with_previous
+from interp.probes.features import Features, choose_sites, last_observations, one_hot_observation
 from interp.statistics import bootstrap_weights
 
 SOURCES = ("trained", "untrained", "observation", "history", "position", "nearest", "shuffled")
@@ -151,7 +151,7 @@ def _observed(
     coded = one_hot_observation(joined).astype(np.float16)
     n = runs[0].sizes["episode"]
     parts = [coded[:n].sel(step=steps[0]), coded[n:].sel(step=steps[1])]
-    pasts = [with_previous(part) for part in parts]
+    pasts = [last_observations(part) for part in parts]
     for source, pair in (("observation", parts), ("history", pasts)):
         x, y = (
             decoding.read(Features.of(part, source, grid), its, receptive_field)

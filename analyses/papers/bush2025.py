@@ -19,6 +19,11 @@ AGENT = (
 )
 CONCEPTS = ("agent_approach_direction", "box_push_direction")
 CELLS = ("layers.*.c",)
+CONTROLS = (
+    *("majority", "shuffled", "observation", "history"),
+    *("observation 7x7", "last 4 5x5", "MLP 5x5"),
+)
+"""The paper's (the observation in the probe's own field) and the stronger rungs of the ladder."""
 WORLD = Caution(
     "world",
     "Theirs is a symbolic 8×8×7 observation with five actions and −0.01 a step; ours differs.",
@@ -75,6 +80,7 @@ def probes(setting: Setting) -> xr.Dataset:
                     untrained=recording.untrained,
                     seed=seed,
                     progress=setting.progress,
+                    controls=CONTROLS,
                     **options,
                 )
             )

@@ -10,6 +10,8 @@ import xarray as xr
 
 from analyses.needs import PlanConcepts
 from analyses.plans.concept_scores import SCORE_WORDS, main_scores, with_all_scores, words_of
+from analyses.plans.ladder_figure import draw_ladder, rungs_of, strongest_rung
+from analyses.plans.probe_controls import add_what_sites_see, controls_of, what_sites_see
 from analyses.question import answer_plot, question
 from analyses.recordings import concept_name, concepts_asked, labels_of, left_out, recorded
 from analyses.verdict import add_verdict, best_cell
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from interp.contract import Tasks
 
 SCORES = ("accuracy", "macro_f1", "f1_far")
+PENALTIES = (1.0, 30.0, 1000.0)
+"""L2 penalties among which every source's probe chooses, on held-out training levels."""
 
 
 @question("Where can the plan be read?", needs=(PlanConcepts(),))
@@ -39,7 +43,13 @@ def plan_probes(
     progress: bool = True,
     **options: Any,
 ) -> xr.Dataset:
-    """Probe every site and tick for the organism's own future, with all controls.
+    """Probe every site and tick for the organism's own future, with controls as strong as the claim.
+
+    A state at one square has been through many convolutions and steps. So the observation stands beside
+    it as a ladder of probes (`interp.probes.ladder`): of 1 × 1 to 7 × 7 squares and of the whole board, of
+    the squares that the sites themselves see (found out from the network), of the last observations
+    where the state has a memory, and with a hidden layer. What counts is the margin over the
+    strongest control of each cell.
 
     Parameters
     ----------
@@ -63,7 +73,9 @@ def plan_probes(
         Of recording, split, sample, shuffling, bootstrap and the untrained weights.
     **options
         Passed to `interp.probes.fit_probes` (``kind``, ``test_fraction``, ``n_bootstrap``, …). A
-        concept that is a number is read by ridge regression.
+        concept that is a number is read by ridge regression. ``controls`` names other ones than the
+        whole ladder, ``regularisation`` other penalties than 1, 30 and 1000, of which each source's
+        probe chooses on held-out training levels.
 
     Returns
     -------
@@ -76,6 +88,12 @@ def plan_probes(
         precision, recall, f1                       …, class
         margin, margin_low, margin_high             concept, receptive_field, metric, site, tick:
                                                     trained minus the best control, paired
+        margin_over, _low, _high                    …, control: over that control
+        best_control                                as margin: which it is
+        sees_field                                  site, tick: side of the square of the observation
+                                                    that the site sees, infinite for the whole board;
+                                                    NaN if that is not known
+        sees_steps                                  site, tick: how many observations, at most 4
         score_metric                                concept: macro_f1, or r2 of a number
         p_value, p_holm                             as margin, for that metric only (no metric dim)
         found                                       concept: margin > 0 somewhere, Holm-corrected
@@ -87,7 +105,8 @@ def plan_probes(
         ==========================================  ==================================================
 
         The attribute ``classes_left_out`` names classes that hardly occur (see
-        `analyses.recordings.labels_of`); scores are over the others.
+        `analyses.recordings.labels_of`); scores are over the others. ``probes_show`` says what a
+        margin means, given what the sites see.
         ``macro_f1`` is that of Bush et al., ``f1_far`` that of Taufeeque et al.; the attribute
         ``definition`` of each says how they differ. ``r2`` is over the mean of the test's labels;
         its "majority" control always says the mean of the training labels. Where classes and numbers
@@ -106,7 +125,6 @@ def plan_probes(
     (arXiv 2407.15421).
     """
     from interp.probes.features import tiles_or_numbers
-    from interp.probes.fit import KNOWN_CONTROLS
 
     concepts = concepts_asked(source, concepts)
     if isinstance(receptive_fields, int):
@@ -117,7 +135,7 @@ def plan_probes(
         raise InputError("Name at least one concept and one receptive field.")
     if "observation_features" not in options:
         options["observation_features"] = tiles_or_numbers
-    options |= {"seed": seed, "progress": progress}
+    options = {"regularisation": PENALTIES, **options, "seed": seed, "progress": progress}
     names = [concept_name(concept) for concept in concepts]
     by_concept, directions, asked = [], [], []
     with recorded(
@@ -129,16 +147,20 @@ def plan_probes(
         folder=folder,
         progress=progress,
     ) as recording:
-        if "controls" not in options:
-            seen = any(str(name).startswith("observation") for name in recording.run)
-            options["controls"] = KNOWN_CONTROLS if seen else ("majority", "shuffled")
+        sees = what_sites_see(recording, sites)
         chosen = sites if sites is None or isinstance(sites, str) else list(sites)
         for given in concepts:
             whole = recording.concept(given)
             labels, concept = labels_of(whole, recording.run)
             asked.append((whole, concept))
+            controls = options.get("controls") or controls_of(recording.run, labels, sees)
             scores, weights = _probes_of(
-                recording, labels, concept, chosen, receptive_fields, options
+                recording,
+                labels,
+                concept,
+                chosen,
+                receptive_fields,
+                {**options, "controls": controls},
             )
             by_concept.append(scores)
             if weights is not None:
@@ -156,6 +178,7 @@ def plan_probes(
         "classes_left_out": left_out(asked),
         "seed": seed,
     }
+    dataset = add_what_sites_see(dataset, sees)
     dataset["score_metric"] = main_scores(dataset)
     margin = dataset[["margin", "margin_low", "margin_high"]]
     margin = margin.sel(metric=dataset.score_metric).drop_vars(
@@ -182,6 +205,9 @@ def _probes_of(
 
     fields = receptive_fields or ((1, 3) if {"y", "x"} <= set(labels.dims) else (1,))
     by_field, weights = [], None
+    shared: dict[
+        tuple[str, int], Any
+    ] = {}  # the observation's probes are the same beside all fields
     for field in fields:
         result = fit_probes(
             recording.run,
@@ -191,6 +217,7 @@ def _probes_of(
             negative=concept.negative,
             receptive_field=field,
             untrained=recording.untrained,
+            shared=shared,
             **options,
         )
         by_field.append(_scores(result))
@@ -205,10 +232,16 @@ def _side_by_side(by_concept: list[xr.Dataset], names: list[str]) -> xr.Dataset:
     """Join concepts, which need not have the same classes, scores or receptive fields."""
     metrics = [*dict.fromkeys(str(m) for d in by_concept for m in d.metric.values)]
     fields = sorted({int(field) for d in by_concept for field in d.receptive_field.values})
-    filled = {"best_control": ""}
+    indexes: dict[str, list] = {"metric": metrics, "receptive_field": fields}
+    for dim in ("source", "control"):
+        every = [
+            *dict.fromkeys(str(name) for d in by_concept if dim in d for name in d[dim].values)
+        ]
+        indexes |= {dim: every} if every else {}
+    filled = {"best_control": "", "converged": False}
     alike = with_all_scores(
         [
-            d.reindex(metric=metrics, receptive_field=fields, fill_value={**filled})
+            d.reindex({k: v for k, v in indexes.items() if k in d.dims}, fill_value={**filled})
             for d in by_concept
         ]
     )
@@ -239,6 +272,9 @@ def _weights(result: xr.Dataset) -> xr.Dataset:
 def plot_plan_probes(dataset: xr.Dataset, metric: str | None = None) -> Figure:
     """Draw a score per site at the last tick beside its controls, one panel per concept and field.
 
+    Of the observation's probes the bars show the strongest; the last panel of each row shows them all,
+    beside the best of the network's probes of each field (lines).
+
     `metric` is the score; each concept's own (macro-F1, R² of a number) unless told.
     """
     from interp.style import (
@@ -249,18 +285,21 @@ def plot_plan_probes(dataset: xr.Dataset, metric: str | None = None) -> Figure:
     )
 
     concepts, fields = list(dataset.concept.values), list(dataset.receptive_field.values)
-    last = last_tick(dataset)
-    sources = [str(source) for source in dataset.source.values]
-    height = 0.9 + 1.5 * len(concepts)
+    last, n_rungs = last_tick(dataset), len(rungs_of(dataset))
+    columns = len(fields) + bool(n_rungs)
+    height = 0.9 + max(1.5, 0.15 * n_rungs) * len(concepts)
+    sources: list[str] = []
     with figure_style():
-        figure, axes = subplots(
-            len(concepts), len(fields), width="text", height=height, squeeze=False, sharey=True
-        )
+        figure, axes = subplots(len(concepts), columns, width="text", height=height, squeeze=False)
+        letters = iter("abcdefghijklmnopqrstuvwxyz" * len(concepts))
         for row, concept in enumerate(concepts):
+            shown = metric or str(main_scores(dataset).sel(concept=concept).item())
+            words = str(concept).replace("_", " ")
             for column, field in enumerate(fields):
                 ax = axes[row, column]
                 cell = last.sel(concept=concept, receptive_field=field)
-                shown = metric or str(main_scores(dataset).sel(concept=concept).item())
+                cell = strongest_rung(cell, shown)
+                sources = [str(source) for source in cell.source.values]
                 bars_with_intervals(
                     ax,
                     cell[shown].transpose("source", "site"),
@@ -269,13 +308,16 @@ def plot_plan_probes(dataset: xr.Dataset, metric: str | None = None) -> Figure:
                     categories=[str(site) for site in dataset.site.values],
                     series=sources,
                 )
-                letter = "abcdefghijkl"[row * len(fields) + column]
-                words = str(concept).replace("_", " ")
-                ax.set_title(f"{letter}   {words}, {field}×{field}", loc="left")
+                ax.set_title(f"{next(letters)}   {words}, {field}×{field}", loc="left")
                 ax.set_ylim(0, 1)
                 ax.tick_params(axis="x", rotation=30)
                 if not column:
                     ax.set_ylabel(SCORE_WORDS.get(shown, shown))
+            if n_rungs:
+                ax = axes[row, -1]
+                draw_ladder(ax, last.sel(concept=concept), shown)
+                ax.set_title(f"{next(letters)}   probes of the observation", loc="left")
+                ax.set_xlabel(SCORE_WORDS.get(shown, shown))
         n, share = int(dataset.n_groups.min()), 100 * dataset.attrs["confidence"]
         figure.suptitle(
             f"{dataset.attrs['organism']}: probes at the last tick, n = {n} held-out levels, "

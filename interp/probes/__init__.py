@@ -12,6 +12,8 @@ if TYPE_CHECKING:  # for type checkers and editors; at run time names come when 
     from interp.probes._directions import load_directions as load_directions
     from interp.probes._directions import random_directions as random_directions
     from interp.probes._directions import save_directions as save_directions
+    from interp.probes.controls import ObservationProbe as ObservationProbe
+    from interp.probes.controls import ladder as ladder
     from interp.probes.estimators import MultinomialProbe as MultinomialProbe
     from interp.probes.estimators import RidgeProbe as RidgeProbe
     from interp.probes.features import one_hot_observation as one_hot_observation

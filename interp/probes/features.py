@@ -211,26 +211,31 @@ def _at_places(array: xr.DataArray, places: Mapping[str, int]) -> xr.DataArray:
     return array.expand_dims(missing) if missing else array
 
 
-def with_previous(observation: xr.DataArray) -> xr.DataArray:
-    """An observation with the one before it: what a memory of a single step adds to a probe.
+def last_observations(observation: xr.DataArray, n: int = 2) -> xr.DataArray:
+    """An observation with those before it: what a memory of so many steps adds to a probe.
 
-    The first step, which has none before it, is taken twice.
+    Before the first step there is none: the first is taken again.
 
     Parameters
     ----------
     observation
         With dims ``episode`` and ``step``.
+    n
+        How many, this one included.
 
     Returns
     -------
     DataArray
-        With a further dim ``back`` (0, 1 steps). Held in memory.
+        With a further dim ``back`` (0 … n − 1 steps). Held in memory.
     """
-    n = observation.sizes["step"]
-    before = observation.isel(step=np.maximum(np.arange(n) - 1, 0))
-    if "step" in observation.coords:
-        before = before.assign_coords(step=observation["step"])
-    return xr.concat([observation, before], "back").transpose("episode", "step", ...)
+    at = np.arange(observation.sizes["step"])
+    parts = []
+    for back in range(n):
+        part = observation.isel(step=np.maximum(at - back, 0))
+        if "step" in observation.coords:
+            part = part.assign_coords(step=observation["step"])
+        parts.append(part)
+    return xr.concat(parts, "back").transpose("episode", "step", ...)
 
 
 MOST_SPARSE = 4

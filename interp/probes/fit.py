@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any, Literal
 
@@ -10,23 +10,22 @@ import numpy as np
 import xarray as xr
 
 from interp.concepts import Concept
-from interp.errors import InputError, nearest
-from interp.probes.features import (
-    OBSERVED,
-    Features,
-    ObservationFeatures,
-    choose_sites,
-    observed,
-    with_previous,
-)
+from interp.errors import InputError, UnknownNameError, nearest
+from interp.probes.controls import ObservationProbe
+from interp.probes.evaluation import Scored, evaluate, majority
+from interp.probes.features import OBSERVED, ObservationFeatures, choose_sites
 from interp.probes.result import assemble
+from interp.probes.sources import (
+    WITHOUT_FEATURES,
+    Source,
+    observation_probe,
+    sources_of,
+)
 from interp.probes.splits import shuffle_label_maps, split_groups
 from interp.probes.targets import Target, find_target, valid_rows
-from interp.probes.training import Fitting, Problem, Scored, check_classes, evaluate, fit, majority
+from interp.probes.training import Fitting, Problem, check_classes, fit
 
 CONTROLS = ("majority", "shuffled", "observation")
-KNOWN_CONTROLS = (*CONTROLS, "history")
-SOURCES = ("trained", "untrained", "observation", "history", "majority", "shuffled")
 
 
 def fit_probes(
@@ -42,13 +41,14 @@ def fit_probes(
     split: tuple[Iterable, Iterable] | None = None,
     groups: str | Sequence | np.ndarray | xr.DataArray | None = "level_id",
     steps: slice | Iterable[int] | None = None,
-    controls: Sequence[str] = CONTROLS,
-    untrained: xr.Dataset | None = None,
+    controls: Sequence[str | ObservationProbe] = CONTROLS,
+    untrained: xr.Dataset | Mapping[str, xr.Dataset] | None = None,
     observation_features: ObservationFeatures | None = None,
     n_bootstrap: int = 1000,
     confidence: float = 0.95,
     seed: int = 0,
     progress: bool = True,
+    shared: dict[tuple[str, int], Scored] | None = None,
     **fitting: Any,
 ) -> xr.Dataset:
     """Fit a linear probe of a target at every (site, tick), and its controls, and score them.
@@ -87,12 +87,14 @@ def fit_probes(
     controls
         Any of ``"majority"`` (the commonest training class, or the training mean), ``"shuffled"``
         (the same probe fitted to whole label maps of other levels, scored on the true labels) and
-        ``"observation"`` (the same probe on the raw observation) and, not by default, ``"history"``
-        (on the observation and the one before it: a recurrent state knows the last move, and an
-        agent that goes to and fro has its future written in its past; held in memory).
+        probes of the observation, by name or as `interp.probes.ObservationProbe`: ``"observation"`` sees
+        what the network's probe sees, ``"observation 5x5"`` the squares around, ``"observation board"``
+        all, ``"last 4"`` and ``"last 4 3x3"`` the last observations (held in memory), ``"MLP 5x5"`` and
+        ``"MLP last 4"`` have a hidden layer; ``"history"`` is another name of ``"last 2"``. A state that
+        has been through convolutions and steps needs a ladder of them: `interp.probes.ladder`.
     untrained
         The same episodes replayed through an untrained network, with the same sites: the fourth
-        control.
+        control. Or several networks by name: ``{"untrained": run, "permuted": run}``.
     observation_features
         Function that turns the observation into the features of its control, e.g.
         `one_hot_observation`; None for the raw numbers (bytes as fractions of 255). It is applied
@@ -104,13 +106,21 @@ def fit_probes(
         Seed of split, sample, shuffling and bootstrap. Same seed, same result.
     progress
         Whether to show a progress bar.
+    shared
+        Scores of the observation's probes, which know no site: read and added to. Give one dict to
+        several calls with the same data, target, split, seed and fitting, and they are fitted once.
     **fitting
         How each probe is fitted, the fields of `interp.probes.training.Fitting`:
 
         max_train_samples
             Squares in the logistic fit's sample; None for 100,000 or as many as fit in 512 MiB.
         regularisation
-            L2 penalty: scikit-learn's ``1 / C`` (logistic) or ``alpha`` (ridge).
+            L2 penalty: scikit-learn's ``1 / C`` (logistic) or ``alpha`` (ridge). Of several each source
+            gets, at each site, the one that does best (macro-F1; squared error of ridge) on a quarter of
+            the training levels, and is fitted to all of them with it.
+        hidden
+            Units of one hidden layer (a small network, stopped early by that quarter); 0 for a
+            linear probe.
         standardise
             Penalise as if every feature had been divided by its standard deviation in the training
             sample, so that no source is held back by the unit of its activations: an untrained network
@@ -127,10 +137,10 @@ def fit_probes(
     Returns
     -------
     xarray.Dataset
-        Dims ``source`` (trained, untrained, observation, history, majority, shuffled: those
-        asked for),
+        Dims ``source`` (trained, untrained, the observation's probes, majority, shuffled: those
+        asked for), ``control`` (the same without trained),
         ``site``, ``tick`` (−1 for sites without ticks; NaN where a site has no such tick).
-        Controls that know no site (observation, history, majority) repeat their score everywhere.
+        Controls that know no site (the observation's, majority) repeat their score everywhere.
 
         ========================================  ===============================================
         variable                                  dims
@@ -141,6 +151,8 @@ def fit_probes(
         each of these _low, _high                 same: bootstrap over test groups
         margin, margin_low, margin_high           metric, site, tick: trained − best control, paired
         best_control                              metric, site, tick
+        margin_over, _low, _high                  control, metric, site, tick: trained − that control
+        penalty                                   source, site, tick: the L2 penalty chosen
         confusion                                 source, site, tick, class, predicted_class
         coef, intercept                           source, site, tick, class, channel, ky, kx
                                                   (``feature`` for targets without squares)
@@ -165,7 +177,8 @@ def fit_probes(
     Every site is read twice, in blocks of whole episodes: once over the training episodes and once
     over the test episodes, all ticks together. Memory is bounded by a block (64 MiB of
     float32 or one episode; up to four times that where its episodes lie apart in the store), the
-    sample (see `max_train_samples`; all ticks of one site), ridge's X'X, and the labels (a byte, 4
+    sample (see `max_train_samples`; all ticks of one site; nearly twice that where a penalty is
+    chosen), ridge's X'X, and the labels (a byte, 4
     for float labels, for each episode × step × square, and for a moment about 30 while the majority
     is counted). It does not grow with the number of sites or with what is
     recorded. A custom `observation_features` may hold more.
@@ -210,14 +223,16 @@ def fit_probes(
     problem, train_groups, test_groups, n_groups = _problem(
         found, how, group_of, test_fraction, split, "shuffled" in controls
     )
-    features = _features(data, untrained, names, found, controls, observation_features)
-    scored = _fit_all(problem, features, "shuffled" in controls, progress)
+    networks = {"untrained": untrained} if isinstance(untrained, xr.Dataset) else untrained or {}
+    sources = sources_of(data, networks, names, found, problem, controls, observation_features)
+    scored = _fit_all(sources, "shuffled" in controls, {} if shared is None else shared, progress)
     if "majority" in controls:
         scored["majority", ""] = majority(problem)
-    sources = tuple(s for s in SOURCES if any(source == s for source, _ in scored))
+    order = dict.fromkeys([source.name for source in sources] + list(WITHOUT_FEATURES))
+    shown = tuple(name for name in order if any(name == of for of, _ in scored))
     attributes = {
         "kind": how.kind if how.estimator is None else repr(how.estimator),
-        "regularisation": float(how.regularisation),
+        "regularisation": how.penalties[0] if len(how.penalties) == 1 else list(how.penalties),
         "standardise": int(how.standardise),
         "seed": seed,
         "groups": group_name,
@@ -227,9 +242,9 @@ def fit_probes(
     return assemble(
         found,
         problem,
-        {site: features["trained", site] for site in names},
+        {s.site: s.features() for s in sources if s.name == "trained"},
         scored,
-        sources,
+        shown,
         train_groups,
         test_groups,
         n_bootstrap,
@@ -299,6 +314,7 @@ def _problem(
         train=train,
         test=test,
         unit=unit,
+        validation=_validation(group_of[train], how.seed),
         how=how,
     )
     if target.classes is not None:
@@ -306,32 +322,56 @@ def _problem(
     return problem, np.unique(group_of[train]), test_groups, len(np.unique(group_of[labelled]))
 
 
+def _validation(groups: np.ndarray, seed: int) -> np.ndarray:
+    """(episode,) bool: about a quarter of the training groups; none if there are fewer than two."""
+    names, of_episode = np.unique(groups, return_inverse=True)
+    held = np.zeros(len(names), dtype=bool)
+    if len(names) > 1:
+        order = np.random.default_rng([seed, 6]).permutation(len(names))
+        held[order[: max(1, len(names) // 4)]] = True
+    return held[of_episode]
+
+
 def _check_arguments(
     data: xr.Dataset,
     kind: str | None,
     how: Fitting,
-    controls: Sequence[str],
+    controls: Sequence[str | ObservationProbe],
     n_bootstrap: int,
     confidence: float,
 ) -> None:
-    receptive_field, regularisation = how.receptive_field, how.regularisation
+    receptive_field = how.receptive_field
     if not isinstance(data, xr.Dataset) or not {"episode", "step"} <= set(data.dims):
         raise InputError("data must be a recorded run: a Dataset with dims episode and step.")
     if kind not in (None, "logistic", "ridge"):
         raise InputError(f"kind must be 'logistic' or 'ridge', not {kind!r}.")
     if receptive_field < 1 or receptive_field % 2 == 0:
         raise InputError(f"receptive_field must be odd (1, 3, …), not {receptive_field!r}.")
-    if isinstance(controls, str) or not set(controls) <= set(KNOWN_CONTROLS):
-        raise InputError(f"controls must be some of {KNOWN_CONTROLS}, not {controls!r}.")
-    if n_bootstrap < 0 or not 0 < confidence < 1 or not regularisation >= 0:
+    known = (
+        *WITHOUT_FEATURES,
+        "observation",
+        "history",
+        "observation 5x5",
+        "last 4 3x3",
+        "MLP 5x5",
+    )
+    if isinstance(controls, str):
+        raise InputError(f"controls must be several of {known} and the like, not {controls!r}.")
+    observing = [c for c in controls if c not in WITHOUT_FEATURES]
+    for control in observing:
+        if observation_probe(control) is None:
+            raise UnknownNameError("control", str(control), known)
+    if n_bootstrap < 0 or not 0 < confidence < 1 or not min(how.penalties, default=-1) >= 0:
         raise InputError(
             "n_bootstrap and regularisation must not be negative, and confidence must lie "
-            f"between 0 and 1: {n_bootstrap}, {regularisation}, {confidence}."
+            f"between 0 and 1: {n_bootstrap}, {how.regularisation}, {confidence}."
         )
+    if how.hidden and how.estimator is not None:
+        raise InputError("A probe is an estimator or has a hidden layer, not both.")
     seen = any(
         name == "observation" or name.startswith(OBSERVED) for name in map(str, data.data_vars)
     )
-    if {"observation", "history"} & set(controls) and not seen:
+    if observing and not seen:
         raise InputError(
             "The data hold no 'observation' for the controls made of it; leave them out of controls."
         )
@@ -358,61 +398,27 @@ def _groups(
     return values.astype(str) if values.dtype.kind == "O" else values, name
 
 
-def _features(
-    data: xr.Dataset,
-    untrained: xr.Dataset | None,
-    names: list[str],
-    target: Target,
-    controls: Sequence[str],
-    observation_features: ObservationFeatures | None,
-) -> dict[tuple[str, str], Features]:
-    """(source, site) → features, for every source with features of its own."""
-    found = {("trained", site): Features.of(data[site], site, target.places) for site in names}
-    if untrained is not None:
-        for name in ("length", "level_id"):
-            if name in data and (
-                name not in untrained or not np.array_equal(untrained[name], data[name])
-            ):
-                raise InputError(
-                    f"The untrained network's run differs from the data in {name!r}: replay the "
-                    "same observations through it."
-                )
-        if not np.array_equal(untrained["step"].values, data["step"].values):
-            raise InputError("The untrained network's run has other steps than the data.")
-        choose_sites(untrained, names, tuple(target.places))
-        for site in names:
-            features = Features.of(untrained[site], site, target.places)
-            if (features.n_ticks, features.n_channels) != (
-                found["trained", site].n_ticks,
-                found["trained", site].n_channels,
-            ):
-                raise InputError(
-                    f"Site {site!r} is {untrained[site].sizes} in the untrained network's run, "
-                    f"{data[site].sizes} in the data."
-                )
-            found["untrained", site] = features
-    if {"observation", "history"} & set(controls):
-        observation = observed(data, target.places, observation_features)
-        assert observation is not None  # as `_check_arguments` makes sure
-        if "observation" in controls:
-            found["observation", ""] = Features.of(observation, "observation", target.places)
-        if "history" in controls:
-            before = with_previous(observation)
-            found["history", ""] = Features.of(before, "observation history", target.places)
-    return found
-
-
 def _fit_all(
-    problem: Problem, features: dict[tuple[str, str], Features], shuffled: bool, progress: bool
+    sources: list[Source],
+    shuffled: bool,
+    shared: dict[tuple[str, int], Scored],
+    progress: bool,
 ) -> dict[tuple[str, str], Scored]:
     """(source, site) → scores, one variable after the other."""
     from tqdm import tqdm
 
     scored: dict[tuple[str, str], Scored] = {}
-    with tqdm(features.items(), desc="probes", unit="site", disable=not progress) as bar:
-        for (source, site), these in bar:
-            bar.set_postfix_str(f"{source} {site}".strip())
-            probes = fit(problem, these, shuffled and source == "trained")
-            for name, result in evaluate(problem, these, probes).items():
-                scored[source if name == "trained" else name, site] = result
+    with tqdm(sources, desc="probes", unit="site", disable=not progress) as bar:
+        for source in bar:
+            bar.set_postfix_str(f"{source.name} {source.site}".strip())
+            key = source.name, source.problem.how.receptive_field
+            if not source.site and key in shared:
+                scored[source.name, ""] = shared[key]
+                continue
+            features = source.features()
+            probes = fit(source.problem, features, shuffled and source.name == "trained")
+            for name, result in evaluate(source.problem, features, probes).items():
+                scored[source.name if name == "trained" else name, source.site] = result
+            if not source.site:
+                shared[key] = scored[source.name, ""]
     return scored

@@ -12,6 +12,8 @@ Two papers' "F1" are not the same number; both are computed and each is named:
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from interp import statistics
@@ -113,13 +115,24 @@ def regression_sums(
     return np.stack([np.bincount(unit, weights=c, minlength=n_units) for c in columns], axis=-1)
 
 
+class Margin(NamedTuple):
+    """By how much the trained network's score is above its controls', each as value, low and high.
+
+    `over_best` are numbers, over the control called `best`; `over_each` are (control,).
+    """
+
+    over_best: tuple[float, ...]
+    over_each: tuple[np.ndarray, ...]
+    best: str
+
+
 def scores_with_intervals(
     per_unit: np.ndarray,
     sources: tuple[str, ...],
     negative: int | None,
     weights: np.ndarray | None,
     confidence: float,
-) -> tuple[dict[str, np.ndarray], dict[str, tuple]]:
+) -> tuple[dict[str, np.ndarray], dict[str, Margin]]:
     """Scores, intervals and margins of one (site, tick).
 
     Parameters
@@ -136,7 +149,7 @@ def scores_with_intervals(
     scores
         name, name_low, name_high → (source[, class]).
     margins
-        name → (margin, low, high, best control's name), for the scores where more is better.
+        name → its margin, for the scores where more is better.
     """
 
     def score(totals: np.ndarray) -> dict[str, np.ndarray]:
@@ -147,7 +160,7 @@ def scores_with_intervals(
     point = score(per_unit.sum(axis=0))
     replicates = None if weights is None else score(statistics.resampled_sums(weights, per_unit))
     scores: dict[str, np.ndarray] = {}
-    margins: dict[str, tuple] = {}
+    margins: dict[str, Margin] = {}
     for name, value in point.items():
         scores[name] = value
         if replicates is None:
@@ -157,17 +170,23 @@ def scores_with_intervals(
         scores[f"{name}_low"], scores[f"{name}_high"] = low, high
         if name in (*CLASS_METRICS, "mse") or len(sources) == 1:
             continue
-        controls = np.where(np.isnan(value[1:]), -np.inf, value[1:])
-        best = int(np.argmax(controls))
-        if not np.isfinite(controls[best]):
+        known = np.where(np.isnan(value[1:]), -np.inf, value[1:])
+        best = int(np.argmax(known))
+        if not np.isfinite(known[best]):
             continue
-        margin, bounds = value[0] - controls[best], (np.nan, np.nan)
+        over_best, over_each = [np.nan, np.nan], np.full((2, len(sources) - 1), np.nan)
         if replicates is not None:
+            each = replicates[name][:, :1] - replicates[name][:, 1:]
+            over_each = np.stack(statistics.percentile_interval(each, confidence))
             # The best control is chosen anew in each resample: its choice is uncertain too.
-            others = np.where(np.isnan(replicates[name][:, 1:]), -np.inf, replicates[name][:, 1:])
-            top = others.max(axis=1)
-            difference = np.where(np.isfinite(top), replicates[name][:, 0] - top, np.nan)
-            low, high = statistics.percentile_interval(difference[:, None], confidence)
-            bounds = (float(low[0]), float(high[0]))
-        margins[name] = (float(margin), *bounds, sources[1 + best])
+            least = np.where(np.isnan(each), np.inf, each).min(axis=1)
+            least = np.where(np.isfinite(least), least, np.nan)
+            over_best = [
+                float(end[0]) for end in statistics.percentile_interval(least[:, None], confidence)
+            ]
+        margins[name] = Margin(
+            (float(value[0] - known[best]), *over_best),
+            (value[0] - value[1:], *over_each),
+            sources[1 + best],
+        )
     return scores, margins

@@ -10,13 +10,13 @@ import numpy as np
 import xarray as xr
 
 from interp import statistics
+from interp.probes.evaluation import Scored
 from interp.probes.features import Features
-from interp.probes.metrics import CLASS_METRICS, DEFINITIONS, scores_with_intervals
+from interp.probes.metrics import CLASS_METRICS, DEFINITIONS, Margin, scores_with_intervals
 from interp.probes.targets import Target
-from interp.probes.training import Problem, Scored, sample_size
+from interp.probes.training import Problem, sample_size
 
 NO_TICK = -1
-_SITES_WITH_COEF = ("trained", "untrained", "shuffled")
 
 
 def assemble(
@@ -41,7 +41,7 @@ def assemble(
         weights = statistics.bootstrap_weights(len(test_groups), n_bootstrap, rng)
 
     values: dict[str, np.ndarray] = {}
-    margins: dict[tuple[str, int, int], tuple] = {}
+    margins: dict[tuple[str, int, int], Margin] = {}
     for i, site in enumerate(sites):
         for j, tick in enumerate(ticks):
             if (at := _tick_index(features[site], tick)) is None:
@@ -130,20 +130,33 @@ def _describe(name: str) -> dict[str, str]:
 
 
 def _add_margins(
-    result: xr.Dataset, margins: dict[tuple[str, int, int], tuple], shape: tuple[int, int]
+    result: xr.Dataset, margins: dict[tuple[str, int, int], Margin], shape: tuple[int, int]
 ) -> None:
     metrics = [m for m in DEFINITIONS if m in result and m not in CLASS_METRICS and m != "mse"]
-    arrays = [np.full((len(metrics), *shape), np.nan) for _ in range(3)]
-    best = np.full((len(metrics), *shape), "", dtype="<U11")
+    controls = [str(name) for name in result.source.values[1:]]
+    arrays = {
+        f"margin{over}{end}": np.full(
+            (*((len(controls),) if over else ()), len(metrics), *shape), np.nan
+        )
+        for over in ("", "_over")
+        for end in ("", "_low", "_high")
+    }
+    best = np.full((len(metrics), *shape), "", dtype=object)
     for (name, i, j), found in margins.items():
-        for array, value in zip(arrays, found, strict=False):
-            array[metrics.index(name), i, j] = value
-        best[metrics.index(name), i, j] = found[3]
+        at = (..., metrics.index(name), i, j)
+        for array, value in zip(arrays.values(), (*found.over_best, *found.over_each), strict=True):
+            array[at] = value
+        best[at] = found.best
     dims = ("metric", "site", "tick")
     result.coords["metric"] = metrics
-    for name, array in zip(("margin", "margin_low", "margin_high"), arrays, strict=True):
-        result[name] = (dims, array)
-    result["best_control"] = (dims, best)
+    if controls:
+        result.coords["control"] = controls
+    for name, array in arrays.items():
+        if array.ndim == len(dims):
+            result[name] = (dims, array)
+        elif controls:
+            result[name] = (("control", *dims), array)
+    result["best_control"] = (dims, best.astype(str))
 
 
 def _add_confusion(
@@ -184,16 +197,19 @@ def _add_coefficients(
     shape = result[next(iter(result.data_vars))].shape[:3]
     coef = np.full((*shape, outputs, widest, k, k), np.nan)
     intercept = np.full((*shape, outputs), np.nan)
+    penalty = np.full(shape, np.nan)
     converged = np.ones(shape, dtype=bool)
     for s, source in enumerate(result.source.values):
-        if source not in _SITES_WITH_COEF:
+        of_all = scored.get((str(source), ""))
+        if of_all is not None:
+            penalty[s] = of_all.probes[0].penalty if of_all.probes else np.nan
             continue
         for i, (site, f) in enumerate(features.items()):
             for j, tick in enumerate(ticks):
                 if (at := _tick_index(f, tick)) is None:
                     continue
                 probe = _of(scored, str(source), site).probes[at]
-                converged[s, i, j] = probe.converged
+                converged[s, i, j], penalty[s, i, j] = probe.converged, probe.penalty
                 if probe.coef is not None and probe.intercept is not None:
                     coef[s, i, j, :, : f.n_channels] = probe.coef
                     intercept[s, i, j] = probe.intercept
@@ -223,6 +239,8 @@ def _add_coefficients(
     result["coef"] = (dims, coef, note)
     result["intercept"] = (dims[: intercept.ndim], intercept)
     result["converged"] = (("source", "site", "tick"), converged)
+    words = "the L2 penalty chosen on held-out training levels, in units of the features' spread"
+    result["penalty"] = (("source", "site", "tick"), penalty, {"definition": words})
 
 
 def _add_counts(

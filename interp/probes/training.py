@@ -1,17 +1,24 @@
-"""Fit the probes of one variable at all its ticks, and score them, streaming over episodes."""
+"""Fit the probes of one variable at all its ticks, streaming over episodes."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from interp.errors import InputError
 from interp.probes.features import Features, apply_linear, gather
+from interp.probes.hidden_layer import fit_network, score_of
 from interp.probes.linear_map import linear_map
-from interp.probes.metrics import confusion_counts, regression_sums
-from interp.probes.solver import fit_multinomial_many, run_jobs, scale_multiplier, solve_ridge
+from interp.probes.solver import (
+    MultinomialFit,
+    fit_multinomial_many,
+    run_jobs,
+    scale_multiplier,
+    solve_ridge,
+)
 
 SAMPLE_BYTES = 512 << 20
 SAMPLE_ROWS = 100_000
@@ -32,10 +39,13 @@ class Fitting:
         Of the sample.
     max_train_samples : int, optional
         None for as many as fit; see `sample_size`.
-    regularisation : float
-        L2 penalty, ≥ 0, in units of the features' spread if `standardise`.
+    regularisation : float or sequence of float
+        L2 penalty, ≥ 0, in units of the features' spread if `standardise`. Of several, each source
+        gets the one that does best on levels held out of the training split.
     estimator : sklearn.base.BaseEstimator, optional
         Cloned instead of the solver.
+    hidden : int
+        Units of one hidden layer; 0 for a linear probe.
     tol : float
         Nats.
     max_iter : int
@@ -46,12 +56,19 @@ class Fitting:
     receptive_field: int
     seed: int
     max_train_samples: int | None = None
-    regularisation: float = 1.0
+    regularisation: float | Sequence[float] = 1.0
     standardise: bool = True
     estimator: Any = None
+    hidden: int = 0
     tol: float = 1e-4
     max_iter: int = 100
     n_jobs: int | None = None
+
+    @property
+    def penalties(self) -> tuple[float, ...]:
+        """The L2 penalties to choose among."""
+        given = self.regularisation
+        return tuple(map(float, given)) if isinstance(given, Sequence) else (float(given),)
 
 
 @dataclass(frozen=True)
@@ -71,6 +88,9 @@ class Problem:
         (episode,) positions.
     unit
         (test episode,) the resampling unit of each test episode, 0 … n_units − 1.
+    validation
+        (train episode,) bool: those of the groups by which a penalty or an epoch is chosen. None of them
+        if there are too few groups.
     how
         How to fit.
     """
@@ -81,6 +101,7 @@ class Problem:
     train: np.ndarray
     test: np.ndarray
     unit: np.ndarray
+    validation: np.ndarray
     how: Fitting
 
     @property
@@ -102,17 +123,14 @@ class Probe:
     intercept: np.ndarray | None = None  # (output,)
     estimator: Any = None
     converged: bool = True
+    penalty: float = np.nan
 
     def predict(
         self, rows: np.ndarray, receptive_field: int, regression: bool, shift: float = 0.0
     ) -> np.ndarray:
         """Predictions (row, square) from rows (row, channel, y, x); of numbers, less `shift`."""
         if self.estimator is not None:
-            n, n_channels, height, width = rows.shape
-            row, square = np.divmod(np.arange(n * height * width), height * width)
-            out = np.empty((1, n_channels * receptive_field**2, len(row)), dtype=np.float32)
-            gather(rows[:, None], row, square, receptive_field, out)
-            said = np.asarray(self.estimator.predict(out[0].T)).reshape(n, height * width)
+            said = self._of_estimator(rows, receptive_field)
             return said - shift if regression else said
         assert self.coef is not None and self.intercept is not None
         if regression:  # single precision is enough for what is left near zero
@@ -125,14 +143,19 @@ class Probe:
             np.maximum(best, outputs[:, k], out=best)
         return label
 
-
-@dataclass
-class Scored:
-    """Per-unit sums of one source at all ticks, and the pooled confusion matrices."""
-
-    per_unit: np.ndarray  # (unit, tick, 3, class) or (unit, tick, 6)
-    confusion: np.ndarray | None  # (tick, label, prediction)
-    probes: list[Probe] = field(default_factory=list)
+    def _of_estimator(self, rows: np.ndarray, receptive_field: int) -> np.ndarray:
+        """What the estimator says of every (row, square), some of them at a time."""
+        n, n_channels, height, width = rows.shape
+        n_features = n_channels * receptive_field**2
+        row, square = np.divmod(np.arange(n * height * width), height * width)
+        piece = max(1, _PIECE_BYTES // (4 * n_features))
+        said = []
+        for a in range(0, len(row), piece):
+            at = slice(a, a + piece)
+            out = np.empty((1, n_features, len(row[at])), dtype=np.float32)
+            gather(rows[:, None], row[at], square[at], receptive_field, out)
+            said.append(np.asarray(self.estimator.predict(out[0].T)))
+        return np.concatenate(said).reshape(n, height * width)
 
 
 def choose_samples(
@@ -178,7 +201,7 @@ def fit(problem: Problem, features: Features, shuffled: bool) -> dict[str, list[
 
     `shuffled` says whether to fit the shuffled labels as well; both read the same pass.
     """
-    if problem.how.kind == "ridge" and problem.how.estimator is None:
+    if problem.how.kind == "ridge" and problem.how.estimator is None and not problem.how.hidden:
         return _fit_ridge(problem, features, shuffled)
     return _fit_sample(problem, features, shuffled)
 
@@ -217,27 +240,88 @@ def _fit_sample(problem: Problem, features: Features, shuffled: bool) -> dict[st
     found = {name: y[episode, step, square] for name, y in _targets(problem, shuffled).items()}
     if problem.how.estimator is not None:
         return _fit_estimators(problem, x, found, features)
-    targets, weights = [], []
-    for y in found.values():
+    held = problem.validation[episode]
+    if problem.how.hidden:
+        return _fit_networks(problem, x, found, held)
+    return _fit_logistic(problem, x, found, held, (features.n_channels, k, k))
+
+
+def _fit_logistic(
+    problem: Problem,
+    x: np.ndarray,
+    found: dict[str, np.ndarray],
+    held: np.ndarray,
+    shape: tuple[int, int, int],
+) -> dict[str, list[Probe]]:
+    """Fit every source's labels (sample,) at every tick of x (tick, feature + 1, sample)."""
+    multipliers = _multipliers(x) if problem.how.standardise else None
+
+    def fits(rows: list[np.ndarray], y: np.ndarray, penalty: float) -> list[MultinomialFit]:
         missing = y < 0
-        targets.append(np.where(missing, 0, y).astype(np.int32))
-        weights.append(np.where(missing, 0, 1).astype(np.float32) if missing.any() else None)
-    fits = fit_multinomial_many(
-        list(x),
-        targets,
-        problem.n_classes or 0,
-        weights=weights,
-        regularisation=problem.how.regularisation,
-        tol=problem.how.tol,
-        max_iter=problem.how.max_iter,
-        multipliers=_multipliers(x) if problem.how.standardise else None,
-        n_jobs=problem.how.n_jobs,
-    )
-    shape = (problem.n_classes, features.n_channels, k, k)
-    return {
-        name: [Probe(f[i].coef.reshape(shape), f[i].intercept, None, f[i].converged) for f in fits]
-        for i, name in enumerate(found)
-    }
+        weights = np.where(missing, 0, 1).astype(np.float32) if missing.any() else None
+        every = fit_multinomial_many(
+            rows,
+            [np.where(missing, 0, y).astype(np.int32)],
+            problem.n_classes or 0,
+            weights=[weights],
+            regularisation=penalty,
+            tol=problem.how.tol,
+            max_iter=problem.how.max_iter,
+            multipliers=multipliers,
+            n_jobs=problem.how.n_jobs,
+        )
+        return [fit for [fit] in every]
+
+    penalties = {name: problem.how.penalties[0] for name in found}
+    if len(problem.how.penalties) > 1 and held.any() and not held.all():
+        learned = [np.ascontiguousarray(rows[:, ~held]) for rows in x]
+        for name, y in found.items():
+            there = held & (y >= 0)
+
+            def score(penalty: float, y: np.ndarray = y, there: np.ndarray = there) -> float:
+                scores = []
+                # As much of a penalty for each row as in the fit to all of them.
+                for rows, fit in zip(
+                    x, fits(learned, y[~held], penalty * float((~held).mean())), strict=True
+                ):
+                    outputs = fit.coef @ rows[:-1, there] + fit.intercept[:, None]
+                    scores.append(score_of(outputs.argmax(axis=0), y[there], problem.n_classes))
+                return float(np.mean(scores))
+
+            penalties[name] = (
+                max(problem.how.penalties, key=score) if there.any() else penalties[name]
+            )
+        del learned
+    probes: dict[str, list[Probe]] = {}
+    for name, y in found.items():
+        probes[name] = [
+            Probe(f.coef.reshape(-1, *shape), f.intercept, None, f.converged, penalties[name])
+            for f in fits(list(x), y, penalties[name])
+        ]
+    return probes
+
+
+def _fit_networks(
+    problem: Problem, x: np.ndarray, found: dict[str, np.ndarray], held: np.ndarray
+) -> dict[str, list[Probe]]:
+    """Fit networks with a hidden layer to every source's labels (sample,) at every tick."""
+    probes: dict[str, list[Probe]] = {}
+    for name, y in found.items():
+        there = y >= 0 if problem.n_classes is not None else np.isfinite(y)
+        probes[name] = [
+            Probe(
+                estimator=fit_network(
+                    np.ascontiguousarray(rows[:-1, there].T),
+                    y[there],
+                    held[there],
+                    problem.how.hidden,
+                    problem.n_classes,
+                    problem.how.seed,
+                )
+            )
+            for rows in x
+        ]
+    return probes
 
 
 def _multipliers(x: np.ndarray) -> list[np.ndarray]:
@@ -281,14 +365,17 @@ def _fit_ridge(problem: Problem, features: Features, shuffled: bool) -> dict[str
     targets = _targets(problem, shuffled)
     columns, centre = _ridge_columns(problem, targets, present)
     n_outputs = columns * len(targets)
-    gram = np.zeros((features.n_ticks, n_features + 1, n_features + 1))
-    moments = np.zeros((features.n_ticks, n_features + 1, n_outputs))
+    # Apart for what is learned from and for what a penalty is chosen by: sums are all that is needed.
+    sides = 2 if len(problem.how.penalties) > 1 and problem.validation.any() else 1
+    gram = np.zeros((sides, features.n_ticks, n_features + 1, n_features + 1))
+    moments = np.zeros((sides, features.n_ticks, n_features + 1, n_outputs))
     piece = max(1, _PIECE_BYTES // (8 * features.n_ticks * (n_features + 1)))
     for at, rows in features.blocks(problem.train, used):
         e, s, square = np.nonzero(present[at])
         row = _row_index(used[at])[e, s]
-        for a in range(0, len(row), piece):
-            part = slice(a, a + piece)
+        for side, part in _pieces(
+            problem.validation[at][e] if sides > 1 else None, len(row), piece
+        ):
             x = np.ones((features.n_ticks, n_features + 1, len(row[part])), dtype=np.float32)
             gather(rows, row[part], square[part], k, x)
             y = [
@@ -296,22 +383,56 @@ def _fit_ridge(problem: Problem, features: Features, shuffled: bool) -> dict[str
                 for t in targets.values()
             ]
             x, y = x.astype(np.float64), np.concatenate(y, axis=1)
-            gram += x @ x.transpose(0, 2, 1)
-            moments += x @ y
-    solved = run_jobs(
-        lambda t: solve_ridge(
-            gram[t], moments[t], problem.how.regularisation, problem.how.standardise
-        ),
-        range(features.n_ticks),
-        problem.how.n_jobs,
-    )
+            gram[side] += x @ x.transpose(0, 2, 1)
+            moments[side] += x @ y
     shape = (columns, features.n_channels, k, k)
     probes: dict[str, list[Probe]] = {}
     for i, name in enumerate(targets):
-        mine = [w[i * columns : (i + 1) * columns] for w in solved]
+        own = moments[..., i * columns : (i + 1) * columns]
+        penalty = _ridge_penalty(problem, gram, own)
+        solved = _solve_ridges(problem, gram.sum(axis=0), own.sum(axis=0), penalty)
         offset = centre if problem.n_classes is None else 0.0
-        probes[name] = [Probe(w[:, :-1].reshape(shape), w[:, -1] + offset) for w in mine]
+        probes[name] = [
+            Probe(w[:, :-1].reshape(shape), w[:, -1] + offset, penalty=penalty) for w in solved
+        ]
     return probes
+
+
+def _pieces(held: np.ndarray | None, n: int, size: int) -> Iterator[tuple[int, np.ndarray | slice]]:
+    """Yield (side, rows), at most `size` rows at a time: side 1 are those that are held out."""
+    if held is None:
+        yield from ((0, slice(a, a + size)) for a in range(0, n, size))
+        return
+    for side in (0, 1):
+        rows = np.flatnonzero(held == side)
+        yield from ((side, rows[a : a + size]) for a in range(0, len(rows), size))
+
+
+def _solve_ridges(
+    problem: Problem, gram: np.ndarray, moments: np.ndarray, penalty: float
+) -> list[np.ndarray]:
+    return run_jobs(
+        lambda t: solve_ridge(gram[t], moments[t], penalty, problem.how.standardise),
+        range(len(gram)),
+        problem.how.n_jobs,
+    )
+
+
+def _ridge_penalty(problem: Problem, gram: np.ndarray, moments: np.ndarray) -> float:
+    """Return the penalty with the least squared error on the rows held out, over all ticks."""
+    if len(gram) < 2 or not gram[0, 0, -1, -1]:
+        return problem.how.penalties[0]
+    share = gram[0, 0, -1, -1] / gram[:, 0, -1, -1].sum()
+
+    def error(penalty: float) -> float:
+        total = 0.0
+        for t, w in enumerate(_solve_ridges(problem, gram[0], moments[0], penalty * share)):
+            total += float(
+                np.einsum("oi,ij,oj->", w, gram[1, t], w) - 2 * (w.T * moments[1, t]).sum()
+            )
+        return total
+
+    return min(problem.how.penalties, key=error)
 
 
 def _ridge_columns(
@@ -335,97 +456,6 @@ def _ridge_outputs(problem: Problem, labels: np.ndarray, centre: np.ndarray) -> 
     out = (labels[:, None] == np.arange(problem.n_classes)).astype(np.float64)
     out[labels < 0] = centre
     return out
-
-
-def evaluate(
-    problem: Problem, features: Features, probes: dict[str, list[Probe]]
-) -> dict[str, Scored]:
-    """Score probes on the true labels of all test squares, in one pass."""
-    present = problem.present(problem.test)
-    used = present.any(axis=2)
-    labels = problem.labels[problem.test]
-    regression = problem.n_classes is None
-    n_classes = problem.n_classes or 0
-    n_ticks, n_units = features.n_ticks, problem.n_units
-    tail = (6,) if regression else (3, n_classes)
-    out = {
-        name: Scored(
-            np.zeros((n_units, n_ticks, *tail)),
-            None if regression else np.zeros((n_ticks, n_classes, n_classes), dtype=np.int64),
-            mine,
-        )
-        for name, mine in probes.items()
-    }
-    shift = 0.0
-    if regression:  # sums of squares about a value near the mean keep their digits
-        seen = problem.labels[problem.train][problem.present(problem.train)]
-        shift = float(seen.mean(dtype=np.float64))
-    for at, rows in features.blocks(problem.test, used):
-        there = present[at][used[at]]  # (row, square)
-        truth = labels[at][used[at]][there]
-        row_unit = np.repeat(problem.unit[at], used[at].sum(axis=1))
-        units, local = np.unique(row_unit, return_inverse=True)
-        unit = np.repeat(local, there.sum(axis=1))
-
-        def score(
-            job: tuple[str, int],
-            rows: np.ndarray = rows,
-            there: np.ndarray = there,
-            truth: np.ndarray = truth,
-            units: np.ndarray = units,
-            unit: np.ndarray = unit,
-        ) -> None:
-            name, t = job
-            prediction = probes[name][t].predict(
-                rows[:, t], problem.how.receptive_field, regression, shift
-            )[there]
-            add_scores(out[name], t, truth, prediction, units, unit, shift)
-
-        run_jobs(score, [(name, t) for name in probes for t in range(n_ticks)], problem.how.n_jobs)
-    return out
-
-
-def add_scores(
-    scored: Scored,
-    tick: int,
-    truth: np.ndarray,
-    prediction: np.ndarray,
-    units: np.ndarray,
-    unit: np.ndarray,
-    shift: float,
-) -> None:
-    """Add a block's samples: `unit` (sample,) indexes `units`, the block's resampling units.
-
-    Of numbers, the prediction is less `shift` already.
-    """
-    if scored.confusion is None:
-        sums = regression_sums(unit, truth - shift, prediction, len(units))
-        scored.per_unit[units, tick] += sums
-        return
-    k = scored.confusion.shape[-1]
-    code = (unit * k + truth) * k + prediction.astype(np.intp)
-    matrices = np.bincount(code, minlength=len(units) * k * k).reshape(len(units), k, k)
-    scored.per_unit[units, tick] += confusion_counts(matrices)
-    scored.confusion[tick] += matrices.sum(axis=0)
-
-
-def majority(problem: Problem) -> Scored:
-    """The control that always predicts the training set's commonest class (or its mean)."""
-    present = problem.present(problem.test)
-    truth = problem.labels[problem.test][present]
-    unit = np.repeat(problem.unit, present.sum(axis=(1, 2)))
-    seen = problem.labels[problem.train][problem.present(problem.train)]
-    units = np.arange(problem.n_units)
-    if problem.n_classes is None:
-        mean = float(seen.mean(dtype=np.float64))
-        scored = Scored(np.zeros((problem.n_units, 1, 6)), None)
-        add_scores(scored, 0, truth, np.zeros(len(truth)), units, unit, mean)
-        return scored
-    k = problem.n_classes
-    commonest = int(np.bincount(seen, minlength=k).argmax())
-    scored = Scored(np.zeros((problem.n_units, 1, 3, k)), np.zeros((1, k, k), dtype=np.int64))
-    add_scores(scored, 0, truth, np.full(len(truth), commonest), units, unit, 0.0)
-    return scored
 
 
 def check_classes(problem: Problem, classes: tuple[str, ...]) -> None:

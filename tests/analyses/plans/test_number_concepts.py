@@ -93,8 +93,7 @@ def test_a_number_of_the_observation_is_not_the_networks():
     result = plan_probes(run, concepts=COST, untrained=None, **OPTIONS)
     assert not result.found.any()
     assert set(result.best_control.sel(metric="r2").values.ravel()) <= {
-        "observation",
-        "history",
+        *("observation", "last 2", "last 4", "MLP", "MLP last 4"),
         "",
     }
 

@@ -465,13 +465,19 @@ def test_an_untrained_run_of_other_episodes(planted):
 
 @pytest.mark.parametrize(
     "options",
-    [{"kind": "lasso"}, {"receptive_field": 2}, {"controls": ("majorty",)}, {"controls": "majority"},
+    [{"kind": "lasso"}, {"receptive_field": 2}, {"controls": "majority"}, {"regularisation": []},
      {"confidence": 1.5}, {"n_bootstrap": -1}, {"regularisation": -1.0}, {"test_fraction": 1.0},
      {"groups": [1, 2]}, {"sites": ["layers.0.h", "layers.0.h"]}],
 )  # fmt: skip
 def test_options_out_of_range(planted, options):
     with pytest.raises(InputError):
         fit_probes(*planted, **{**QUIET, **options})
+
+
+def test_a_misspelt_control_is_named_with_the_nearest(planted):
+    for name, words in {"majorty": "majority", "observation 4x5": "observation"}.items():
+        with pytest.raises(UnknownNameError, match=words):
+            fit_probes(*planted, controls=(name,), **QUIET)
 
 
 @pytest.mark.parametrize("kind", ["logistic", "ridge"])
