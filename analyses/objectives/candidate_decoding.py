@@ -10,6 +10,7 @@ import xarray as xr
 from interp.concepts import Concept
 from interp.errors import InputError
 from interp.probes.features import Features, gather, last_observations
+from interp.probes.hidden_layer import fit_network
 from interp.probes.solver import fit_multinomial_many, scale_multiplier
 from interp.probes.targets import find_target, valid_rows
 
@@ -190,22 +191,50 @@ def fit_linear(
     return both.transpose(1, 0, 2).astype(np.float32)
 
 
-def point(weights: np.ndarray, x: np.ndarray, moments: Moments) -> np.ndarray:
+def linear_scores(weights: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """Return (fit, tick, cell) scores of weights (fit, tick, feature + 1) on x (tick, feature + 1, cell)."""
+    return np.matmul(weights.transpose(1, 0, 2), x).transpose(1, 0, 2)
+
+
+def network_scores(
+    x: np.ndarray,
+    labels: np.ndarray,
+    validation: np.ndarray,
+    x_test: np.ndarray,
+    hidden: int,
+    seed: int,
+) -> np.ndarray:
+    """Return (fit, tick, cell), one of each, of a network with a hidden layer.
+
+    Parameters
+    ----------
+    x, x_test
+        (tick, feature + 1, cell) of a single tick: what it is fitted to, and what it scores.
+    labels
+        (cell,) bool.
+    validation
+        (cell,) bool: cells by which the number of epochs is chosen.
+    """
+    network = fit_network(
+        np.ascontiguousarray(x[0, :-1].T), labels.astype(np.int32), validation, hidden, 2, seed
+    )
+    return network.log_odds(x_test[0, :-1].T)[None, None]
+
+
+def point(scores: np.ndarray, moments: Moments) -> np.ndarray:
     """Return (fit, tick, moment) int32: the candidate square with the highest score.
 
     Parameters
     ----------
-    weights
-        (fit, tick, feature + 1), from `fit_linear`.
-    x
-        (tick, feature + 1, cell) of the moments.
+    scores
+        (fit, tick, cell), of the moments' cells.
     """
     moment, square = moments.cells
     tie = TIE * moments.lot[moments.episode[moment], square]
     all_scores = np.full((len(moments), moments.lot.shape[1]), -np.inf)
-    out = np.empty((*weights.shape[:2], len(moments)), dtype=np.int32)
-    for fit, tick in np.ndindex(*weights.shape[:2]):
-        all_scores[moment, square] = weights[fit, tick] @ x[tick] + tie
+    out = np.empty((*scores.shape[:2], len(moments)), dtype=np.int32)
+    for fit, tick in np.ndindex(*scores.shape[:2]):
+        all_scores[moment, square] = scores[fit, tick] + tie
         out[fit, tick] = all_scores.argmax(axis=1)
     return out
 

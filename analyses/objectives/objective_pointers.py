@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,11 +13,13 @@ from analyses.objectives import candidate_decoding as decoding
 from analyses.objectives.candidate_decoding import Moments
 from analyses.recordings import Recorded
 from interp.concepts import Concept
-from interp.errors import InputError
+from interp.errors import InputError, UnknownNameError
+from interp.probes.controls import ObservationProbe, ladder
 from interp.probes.features import Features, choose_sites, last_observations, one_hot_observation
 from interp.statistics import bootstrap_weights
 
-SOURCES = ("trained", "untrained", "observation", "history", "position", "nearest", "shuffled")
+FIRST, LAST = ("trained", "untrained"), ("position", "nearest", "shuffled")
+"""Sources before and after those that are probes of the observation."""
 LEAST = 10
 """Episodes on either side that a concept must mark a candidate in, to be probed for."""
 
@@ -62,6 +64,7 @@ def decode(
     fits: int,
     regularisation: float,
     seed: int,
+    controls: Sequence[str],
 ) -> Decoded:
     """Fit the probes of all concepts and sources, and let them point."""
     runs = fit.run, tested.run
@@ -92,7 +95,10 @@ def decode(
     nothing = np.zeros((len(moments), moments.lot.shape[1]), dtype=bool)
     lots = decoding.pick(nothing, moments, rng.random(moments.lot.shape))
 
-    def add(source: str, site: str, x_fit: np.ndarray, x_test: np.ndarray) -> None:
+    held = np.random.default_rng([seed, 9]).permutation(int(unit_fit.max()) + 1)
+    held = np.isin(unit_fit, held[: len(held) // 4])
+
+    def add(source: str, site: str, x_fit: np.ndarray, x_test: np.ndarray, hidden: int = 0) -> None:
         for name in enough:
             used = np.asarray(seen[name].any(axis=1))[moment]
             x, cells = x_fit[:, :, used], (moment[used], square[used])
@@ -101,8 +107,13 @@ def decode(
             if source == "trained":
                 labels["shuffled"] = [lots[cells] for lots in by_lot]
             for kind, y in labels.items():
-                weights = decoding.fit_linear(x, y, counts, regularisation)
-                points[name][kind, site] = decoding.point(weights, x_test, moments)
+                if hidden:  # once, to all levels: it takes as long as all the linear fits
+                    stop = held[before.episode[cells[0]]]
+                    scores = decoding.network_scores(x, y[0], stop, x_test, hidden, seed)
+                else:
+                    weights = decoding.fit_linear(x, y, counts, regularisation)
+                    scores = decoding.linear_scores(weights, x_test)
+                points[name][kind, site] = decoding.point(scores, moments)
 
     ticks = {}
     for site in names:
@@ -116,8 +127,9 @@ def decode(
                 for f, m in zip(pair, (before, moments), strict=True)
             ]
             add(source, site, *x)
-    for source, x_fit, x_test in _observed(runs, (before, moments), grid, receptive_field):
-        add(source, "", x_fit, x_test)
+    rungs = _rungs(controls, dict(zip(("y", "x"), grid, strict=True)), receptive_field)
+    for source, x_fit, x_test, hidden in _observed(runs, (before, moments), grid, rungs):
+        add(source, "", x_fit, x_test, hidden)
     if nearest is not None:
         guess = decoding.pick(
             moments.at(decoding.marked(tested.run, nearest)), moments, moments.lot
@@ -128,13 +140,27 @@ def decode(
     return Decoded([*points], ticks, moments, unit, marked, points, n_fit, lots, agree)
 
 
+def _rungs(
+    controls: Sequence[str], places: dict[str, int], receptive_field: int
+) -> dict[str, tuple[int, int, int]]:
+    """Return the observation's probes: name → side, last, hidden, each once."""
+    rungs: dict[tuple[int, int, int], str] = {}
+    for name in controls:
+        rung = ObservationProbe.named(name)
+        if rung is None:
+            raise UnknownNameError("probe of the observation", name, ladder(places))
+        key = rung.side(receptive_field, places), rung.last, rung.hidden
+        rungs.setdefault(key, name)
+    return {name: key for key, name in rungs.items()}
+
+
 def _observed(
     runs: tuple[xr.Dataset, xr.Dataset],
     moments: tuple[Moments, Moments],
     grid: tuple[int, int],
-    receptive_field: int,
-) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
-    """Yield the features of the controls that read the observation: source, fit, test."""
+    rungs: dict[str, tuple[int, int, int]],
+) -> Iterator[tuple[str, np.ndarray, np.ndarray, int]]:
+    """Yield the features of the controls that read the observation: source, fit, test, hidden units."""
     # Coded together: colours are numbered as they occur.
     steps = [run["step"].values for run in runs]
     joined = xr.concat(
@@ -151,16 +177,16 @@ def _observed(
     coded = one_hot_observation(joined).astype(np.float16)
     n = runs[0].sizes["episode"]
     parts = [coded[:n].sel(step=steps[0]), coded[n:].sel(step=steps[1])]
-    pasts = [last_observations(part) for part in parts]
-    for source, pair in (("observation", parts), ("history", pasts)):
+    for source, (side, last, hidden) in rungs.items():
+        pair = parts if last == 1 else [last_observations(part, last) for part in parts]
         x, y = (
-            decoding.read(Features.of(part, source, grid), its, receptive_field)
+            decoding.read(Features.of(part, source, grid), its, side)
             for part, its in zip(pair, moments, strict=True)
         )
-        yield source, x, y
+        yield source, x, y, hidden
     moving = decoding.moving_channels(parts[0], runs[0])
     x, y = (decoding.positions(o, its, moving) for o, its in zip(parts, moments, strict=True))
-    yield "position", x, y
+    yield "position", x, y, 0
 
 
 def _n_episodes(there: np.ndarray, moments: Moments) -> int:

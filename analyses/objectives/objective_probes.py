@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
+from analyses.ladder_figure import rungs_of, strongest_rung
 from analyses.needs import Names, PlaceDims
+from analyses.probe_controls import ladder_for, what_sites_see
 from analyses.question import answer_plot, question
 from analyses.recordings import Recorded, concept_list, concept_name, recorded
 from analyses.verdict import best_cell
@@ -39,6 +41,7 @@ def objective_probes(
     sites: str | Iterable[str] | None = None,
     receptive_field: int = 1,
     untrained: Any = "auto",
+    controls: Sequence[str] | None = None,
     fits: int = 8,
     regularisation: float = 1.0,
     horizon: int = 12,
@@ -81,6 +84,10 @@ def objective_probes(
     untrained
         The control: ``"auto"`` (see `analyses.recordings.recorded`), None, or a pair of stores or runs:
         the fit's and the test's episodes, replayed through the untrained network.
+    controls
+        Names of the observation's probes (`interp.probes.ObservationProbe`); None for the one that sees
+        as much as the site's, the same with the step before (``history``), and the whole
+        `interp.probes.ladder`. Those with a hidden layer are fitted once, to all levels.
     fits
         How many times each probe is fitted, each time to a resample of the fit's levels, ≥ 1. Where it
         points is averaged, and the intervals are over both levels and fits: what can be told in two
@@ -130,7 +137,8 @@ def objective_probes(
 
         Sources, all fitted, tested and pointing alike: ``trained``; ``untrained``, the same site of
         the untrained network; ``observation`` and ``history``, the observation's channels, and with
-        those of the step before; ``position``, what lies on the candidate with where from there
+        those of the step before; the further rungs of `interp.probes.ladder`: wider fields, the last
+        four observations, a hidden layer; ``position``, what lies on the candidate with where from there
         everything is that moves, now and a step before; ``nearest``; ``shuffled``, the site's probe
         fitted to candidates drawn by lot and scored on such. Those without a site repeat
         everywhere. `tick` is −1 for sites without ticks. NaN where a concept marks candidates in
@@ -173,6 +181,8 @@ def objective_probes(
     options = {"untrained": untrained, "seed": seed, "folder": folder, "progress": progress}
     with _recordings(source, tasks, test, sites, **options) as (fit, tested):
         chosen = _concepts(fit, concepts)
+        squares = {dim: fit.run.sizes.get(dim, 1) for dim in ("y", "x")}
+        ladder = ["observation", "history", *ladder_for(squares, what_sites_see(fit, sites))]
         data = decode(
             fit,
             tested,
@@ -184,6 +194,7 @@ def objective_probes(
             fits,
             regularisation,
             seed,
+            ladder if controls is None else list(controls),
         )
     dataset = summary(data, horizon, n_bootstrap, confidence, seed)
     dataset.attrs |= {
@@ -237,14 +248,16 @@ def _concepts(fit: Recorded, given: Any) -> list[Concept]:
 def plot_objective_probes(dataset: xr.Dataset) -> Figure:
     """Draw how often each concept's probe is right, where the goal's points, and when it is right.
 
-    First row: accuracy at the last tick of every site beside its controls, a panel per concept.
+    First row: accuracy at the last tick of every site beside its controls, a panel per concept; of the
+    observation's probes the strongest.
     Second row: where the goal's probe points at the site and tick of its largest margin; and how often it
     points at the goal, so many steps before that is reached, at the site and tick that lead most.
     """
     from interp.style import figure_style, legend_outside, subplots
 
     concepts = [str(name) for name in dataset.concept.values]
-    sources = [str(name) for name in dataset.source.values]
+    rungs = rungs_of(dataset)
+    sources = [str(name) for name in dataset.source.values if str(name) not in rungs[1:]]
     letters = iter("abcdefghijklmnop")
     with figure_style():
         n = max(2, len(concepts))
@@ -257,7 +270,7 @@ def plot_objective_probes(dataset: xr.Dataset) -> Figure:
         right = figure.add_subplot(below[1, n // 2 :], sharey=left)
         last = dataset.isel(tick=_last_ticks(dataset))
         for ax, concept in zip(top, concepts, strict=True):
-            cell = last.sel(concept=concept)
+            cell = strongest_rung(last.sel(concept=concept), "accuracy")
             _bars(ax, cell, "accuracy", "site")
             ax.axhline(float(cell.chance), color="0.15", linestyle=":", marker="")
             words = concept.replace("_", " ")
@@ -267,7 +280,7 @@ def plot_objective_probes(dataset: xr.Dataset) -> Figure:
         goal = dataset.sel(concept=dataset.attrs["goal"])
         at = best_cell(goal.margin, goal.p_holm)
         if at is not None:
-            _bars(left, goal.isel(at), "points_at", "location")
+            _bars(left, strongest_rung(goal.isel(at), "accuracy"), "points_at", "location")
             left.tick_params(axis="x", rotation=30)
         words = "" if at is None else f"\n{_cell_words(goal.isel(at))}"
         left.set_title(f"{next(letters)}   {dataset.attrs['goal']} probe{words}", loc="left")
@@ -302,13 +315,14 @@ def _time_course(ax: Any, dataset: xr.Dataset) -> None:
     from interp.style import SOURCE_MARKERS, line_with_interval
 
     cell = _leading(dataset)
+    cell = None if cell is None else strongest_rung(cell, "goal_accuracy")
     ax.set_ylim(0, 1.02)
     ax.set_xlabel("steps until the goal is reached")
     if cell is None:
         return
     enough = (dataset.n_remaining >= 10).values
     steps = dataset.remaining.values[enough]
-    for source in [str(name) for name in dataset.source.values]:
+    for source in [str(name) for name in cell.source.values]:
         line = cell.sel(source=source).isel(remaining=enough)
         if line.goal_accuracy.notnull().any():
             line_with_interval(

@@ -7,7 +7,7 @@ import xarray as xr
 
 from analyses.objectives.candidate_decoding import unit_means
 from analyses.objectives.goal_lead import approaches, by_remaining, settled_steps
-from analyses.objectives.objective_pointers import LEAST, SOURCES, Decoded
+from analyses.objectives.objective_pointers import FIRST, LAST, LEAST, Decoded
 from analyses.verdict import add_verdict, one_sided_p
 from interp import statistics
 
@@ -59,8 +59,9 @@ def summary(
 ) -> xr.Dataset:
     """Return the Dataset of `objective_probes`, but for the attributes that name what was asked."""
     means = _Means(int(data.unit.max()) + 1, n_bootstrap, confidence, seed)
-    there = {key[0] for points in data.points.values() for key in points}
-    sources = [source for source in SOURCES if source in there] or ["trained"]
+    there = dict.fromkeys(key[0] for points in data.points.values() for key in points)
+    rungs = [source for source in there if source not in (*FIRST, *LAST)]
+    sources = [source for source in (*FIRST, *rungs, *LAST) if source in there] or ["trained"]
     ticks = np.unique(np.concatenate([*data.ticks.values()]))
     coords = {"source": sources, "site": [*data.ticks], "tick": ticks}
     squares = {name: _table(data, name, coords) for name in data.names}

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import xarray as xr
 
+from analyses.ladder_figure import draw_ladder, rungs_of, strongest_rung
 from analyses.needs import PlanConcepts
 from analyses.plans.concept_scores import SCORE_WORDS, main_scores, with_all_scores, words_of
-from analyses.plans.ladder_figure import draw_ladder, rungs_of, strongest_rung
-from analyses.plans.probe_controls import add_what_sites_see, controls_of, what_sites_see
+from analyses.probe_controls import add_what_sites_see, controls_of, what_sites_see
 from analyses.question import answer_plot, question
 from analyses.recordings import concept_name, concepts_asked, labels_of, left_out, recorded
 from analyses.verdict import add_verdict, best_cell

@@ -35,6 +35,11 @@ class SmallNetwork:
         """Predictions (row,) from raw features (row, feature)."""
         return self.network.predict((rows - self.mean) / self.spread)
 
+    def log_odds(self, rows: np.ndarray) -> np.ndarray:
+        """Log-odds (row,) of the second of two classes."""
+        log_p = self.network.predict_log_proba((rows - self.mean) / self.spread)
+        return log_p[:, 1] - log_p[:, 0]
+
 
 def fit_network(
     rows: np.ndarray,

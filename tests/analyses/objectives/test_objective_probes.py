@@ -32,6 +32,7 @@ def probe(fit: xr.Dataset, test: xr.Dataset, concepts=(GOAL, BASE, PROXY), **opt
         "candidates": THING,
         "nearest": NEAREST,
         "untrained": (without(fit), without(test)),
+        "controls": ("observation", "history"),
         "n_bootstrap": 200,
         "fits": 4,
         "progress": False,
@@ -122,6 +123,22 @@ def test_all_controls_are_there_and_shuffled_labels_are_worth_a_guess(leading):
     assert (abs(shuffled - 1 / 3) < 0.12).all()
     own = [leading.points_at.sel(concept=c, location=c) for c in leading.concept.values]
     assert np.array_equal([values.values for values in own], leading.accuracy.values)
+
+
+def test_the_whole_ladder_stands_beside_a_goal():
+    result = probe(*pair(0, n=40), [GOAL], controls=None, fits=2)
+    assert result.source.values.tolist()[2:6] == [
+        *("observation", "history", "observation 3x3", "observation 5x5")
+    ]
+    assert {"observation board", "last 4 5x5", "MLP 5x5"} <= {*result.control.values.tolist()}
+    assert result.accuracy.sel(concept="goal", source="MLP 5x5").notnull().any()
+    assert bool(result.found.sel(concept="goal"))
+    assert plot_objective_probes(result).axes
+
+
+def test_a_misspelt_rung_is_named_with_the_nearest():
+    with pytest.raises(UnknownNameError, match="observation 3x3"):
+        probe(*pair(0, n=30), [GOAL], controls=("observation 3x4",))
 
 
 def test_a_control_is_no_control_of_itself():

@@ -43,19 +43,23 @@ def controls_of(run: xr.Dataset, labels: xr.DataArray, sees: xr.Dataset | None) 
     sees
         From `what_sites_see`; None stands for a state that may remember anything.
     """
-    from interp.probes import ladder
-
     if not any(str(name).startswith("observation") for name in run):
         return ("majority", "shuffled")
     places = {str(d): labels.sizes[d] for d in labels.dims if d not in ("episode", "step")}
-    if {"y", "x"} <= set(places):
+    if {"y", "x"} == set(places):
         places = {"y": places["y"], "x": places["x"]}
-    memory, fields = True, set()
-    if sees is not None:
-        memory = bool((sees.memory > 1).any())
-        values = sees.field.values
-        fields = {int(f) for f in values[np.isfinite(values)] if f > 0}
-    return ("majority", "shuffled", *ladder(places, memory, more_fields=fields))
+    return ("majority", "shuffled", *ladder_for(places, sees))
+
+
+def ladder_for(places: dict[str, int], sees: xr.Dataset | None) -> tuple[str, ...]:
+    """Return `interp.probes.ladder` for sites that see so much, which adds their own fields."""
+    from interp.probes import ladder
+
+    if sees is None:
+        return ladder(places)
+    fields = sees.field.values
+    own = {int(field) for field in fields[np.isfinite(fields)] if field > 0}
+    return ladder(places, bool((sees.memory > 1).any()), more_fields=own)
 
 
 def add_what_sites_see(dataset: xr.Dataset, sees: xr.Dataset | None) -> xr.Dataset:
