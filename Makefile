@@ -16,10 +16,10 @@ TORCH := $(shell sed -n 's/^torch==/torch==/p' constraints.txt)
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet $(PIP_ARGS) -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick install lint format types docs clean
+.PHONY: help demo test quick calibration install lint format types docs clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' Makefile
 	@echo
 	@echo 'Variables: PYTHON=python3.12, EXTRAS=dev,peers, OUT=results/demo, ARGS="-k probes" (pytest),'
 	@echo '           JOBS=2 (tests side by side), BASE=main (quick: since when),'
@@ -39,6 +39,9 @@ test: $(STAMP) ## Run the tests
 
 quick: $(STAMP) ## Run the tests of what differs from BASE
 	$(BIN)/python -m pytest $$($(BIN)/python tests/lanes.py $(BASE)) $(ARGS)
+
+calibration: $(STAMP) ## Simulate what intervals cover and tests err; write docs/calibration.md (15 minutes)
+	$(BIN)/python -m interp.statistics.calibration_page docs/calibration.md
 
 install: $(STAMP) ## Only set up .venv
 

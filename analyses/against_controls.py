@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from analyses.verdict import ALPHA
+from analyses.verdict import ALPHA, ENDS, interval_variables
+from interp.statistics.significance import MEAN_TEST
 
 
 def against_controls(
@@ -51,43 +52,44 @@ def against_controls(
         If there are several cells and a single unit.
     """
     from interp.statistics import (
-        bootstrap_interval,
+        DIFFERENCE,
+        RATE,
         cross_fitted,
-        difference_from_draws,
+        mean_interval,
+        mean_p_value,
         rank_p_value,
-        sign_flip_test,
+        two_way_interval,
     )
 
     fitted = cross_fitted(success, rng=rng)
     score, per_draw = fitted.score, fitted.score.mean(axis=1)
-    how = {"n_resamples": n_bootstrap, "confidence": confidence}
     data: dict[str, Any] = {}
 
-    def add(name: str, values: np.ndarray) -> None:
-        for end, bound in zip(
-            ("", "_low", "_high"), bootstrap_interval(values, **how, rng=rng), strict=True
-        ):
-            data[name + end] = ((), bound)
+    def add(name: str, values: np.ndarray, bounds: tuple[float, float]) -> None:
+        found = mean_interval(values, n_bootstrap, confidence, rng, bounds=bounds)
+        data.update(interval_variables(name, (), found))
 
     controls = list(dict.fromkeys(source_of[1:].tolist()))
     of = {control: score[source_of == control] for control in controls}
-    differences = [difference_from_draws(score[0], own, **how, rng=rng) for own in of.values()]
-    for end, bound in zip(("", "_low", "_high"), zip(*differences, strict=True), strict=True):
-        data["over_control" + end] = ("control", np.array(bound))
+    differences = [
+        two_way_interval(score[0], own, confidence, bounds=DIFFERENCE) for own in of.values()
+    ]
+    for end, bound in zip(ENDS, zip(*differences, strict=True), strict=True):
+        data["over_control" + end] = ("control", np.array(bound), differences[0].attrs)
     data["control_draw"] = ("draw", per_draw[1:])
     data["control_mean"] = ("control", [own.mean() for own in of.values()])
     data["control_sd"] = ("control", [own.mean(axis=1).std(ddof=1) for own in of.values()])
-    rank = [rank_p_value(per_draw[0], own.mean(axis=1)) for own in of.values()]
+    rank = [float(rank_p_value(per_draw[0], own.mean(axis=1))) for own in of.values()]
     data["p_rank"] = ("control", rank)
-    add("written", score[0])
+    add("written", score[0], RATE)
     data["level_written"] = ("level", score[0])
     p, definition = max(rank), "one-sided: of its rank among the draws of each control"
     if nothing is not None:
-        add("nothing", nothing)
-        add("over_nothing", score[0] - nothing)
+        add("nothing", nothing, RATE)
+        add("over_nothing", score[0] - nothing, DIFFERENCE)
         data["level_nothing"] = ("level", nothing)
-        p = max(p, sign_flip_test(score[0] - nothing, alternative="greater", rng=rng).p_value)
-        definition += " and of the sign-flip test of over_nothing ≤ 0, over units"
+        p = max(p, float(mean_p_value(score[0] - nothing, rng=rng, bounds=DIFFERENCE)))
+        definition += f" and of over_nothing ≤ 0 over units ({MEAN_TEST})"
     data["p_value"] = ((), p, {"definition": definition + ", the largest (Berger 1982)"})
     data["found"] = ((), p <= ALPHA, {"definition": f"p_value ≤ {ALPHA}"})
     shape = tuple(len(values) for values in cells.values())

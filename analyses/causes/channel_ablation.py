@@ -10,8 +10,10 @@ import xarray as xr
 
 from analyses.needs import Success
 from analyses.question import answer_plot, question
-from analyses.verdict import ALPHA, add_verdict
+from analyses.verdict import ALPHA, ENDS, add_verdict, interval_variables
 from interp.errors import InputError, UnknownNameError, check_integer
+from interp.statistics import Interval
+from interp.statistics.draws import TWO_WAY
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -98,7 +100,7 @@ def channel_ablation(
     from tqdm import tqdm
 
     from analyses.causes.memory import OPERATIONS, Memory, ablated_run, clean_run
-    from interp.statistics import bootstrap_interval
+    from interp.statistics import RATE, mean_interval
 
     operations = [operations] if isinstance(operations, str) else list(operations)
     for operation in operations:
@@ -137,7 +139,7 @@ def channel_ablation(
                 organism, tasks, memory, chosen, operation, reference, **options
             )
         solved[o, s, d] = done[key]
-    rate = bootstrap_interval(clean, None, n_bootstrap, confidence, seed)
+    rate = mean_interval(clean, n_bootstrap, confidence, seed, bounds=RATE)
     data: dict[str, Any] = {
         "solved": (("operation", "set", "draw", "episode"), solved),
         "clean_solved": ("episode", clean),
@@ -145,22 +147,21 @@ def channel_ablation(
         "n_channels": ("set", [len(sets[name][0]) for name in SETS]),
         "n_draws": ("set", [n_draws[name] for name in SETS]),
     }
-    for end, value in zip(("", "_low", "_high"), rate, strict=True):
-        data["solve_rate" + end] = ((), value)
-    data |= _drops(solved, clean, [n_draws[name] for name in SETS], n_bootstrap, confidence, seed)
+    data |= interval_variables("solve_rate", (), rate)
+    data |= _drops(solved, clean, confidence, seed)
     attrs = {
         "analysis": "channel_ablation",
         "organism": organism.name,
         "n_episodes": len(tasks),
         "thinking_steps": thinking_steps,
         "confidence": confidence,
-        "intervals": f"percentile bootstrap over tasks and draws, {n_bootstrap} resamples",
+        "intervals": f"over tasks and draws: {TWO_WAY}",
         "path_channels": "; ".join(f"{layer}/{channel}" for layer, channel in sets["path"][0]),
         "seed": seed,
         "max_steps": int(organism.world(tasks[0:1]).max_steps),
     }
     dataset = xr.Dataset(data, {"operation": operations, "set": list(SETS)}, attrs)
-    return add_verdict(dataset, "surplus", ("operation",), len(tasks), and_also=("over_random",))
+    return add_verdict(dataset, "surplus", ("operation",), and_also=("over_random",))
 
 
 def _sets(
@@ -193,48 +194,45 @@ def _sets(
     }
 
 
-def _drops(
-    solved: np.ndarray,
-    clean: np.ndarray,
-    n_draws: list[int],
-    n_bootstrap: int,
-    confidence: float,
-    seed: int,
-) -> dict[str, Any]:
-    """Return the drops and their differences, with intervals over tasks and draws."""
-    from interp.statistics import bootstrap_weights, percentile_interval
+def _drops(solved: np.ndarray, clean: np.ndarray, confidence: float, seed: int) -> dict[str, Any]:
+    """Return the drops and their differences, with intervals over tasks and draws.
 
-    n_tasks = len(clean)
-    tasks = bootstrap_weights(n_tasks, n_bootstrap, seed) / n_tasks
-    point = np.empty(solved.shape[:2])
-    again = np.empty((n_bootstrap, *point.shape))
-    for s, n in enumerate(n_draws):
-        lost = clean - solved[:, s, :n]  # (operation, draw, task)
-        draws = bootstrap_weights(n, n_bootstrap, np.random.default_rng([seed, 19, s])) / n
-        point[:, s] = lost.mean(axis=(1, 2))
-        again[:, :, s] = np.einsum("rd,odt,rt->ro", draws, lost, tasks, optimize=True)
+    Parameters
+    ----------
+    solved
+        (operation, set, draw, task), NaN for a draw that was not made.
+    """
+    from interp.statistics import DIFFERENCE, mean_p_value
+
+    lost = np.moveaxis(clean - solved, 0, -1)  # (set, draw, task, operation)
     data: dict[str, Any] = {}
-
-    def add(name: str, dims: tuple[str, ...], value: np.ndarray, replicates: np.ndarray) -> None:
-        low, high = percentile_interval(replicates, confidence)
-        for end, array in (("", value), ("_low", low), ("_high", high)):
-            data[name + end] = (dims, array)
-
-    add("solve_drop", ("operation", "set"), point, again)
+    alone = np.zeros((1, *lost.shape[2:]))
+    drops = [_between(draws, alone, confidence, seed) for draws in lost]
+    for i, end in enumerate(ENDS):
+        data[f"solve_drop{end}"] = (("operation", "set"), np.stack([d[i] for d in drops], axis=1))
     path, rest, random = (SETS.index(f"{name}_matched") for name in ("path", "non_path", "random"))
-    add(
-        "surplus",
-        ("operation",),
-        point[:, path] - point[:, rest],
-        again[..., path] - again[..., rest],
-    )
-    add(
-        "over_random",
-        ("operation",),
-        point[:, path] - point[:, random],
-        again[..., path] - again[..., random],
-    )
+    for name, control in (("surplus", rest), ("over_random", random)):
+        found = _between(lost[path], lost[control], confidence, seed)
+        difference = np.nanmean(lost[path], axis=0) - np.nanmean(lost[control], axis=0)
+        p = mean_p_value(difference, rng=seed, bounds=DIFFERENCE)
+        data |= interval_variables(name, ("operation",), found, p)
     return data
+
+
+def _between(a: np.ndarray, b: np.ndarray, confidence: float, seed: int) -> Interval:
+    """Return the interval of the mean of a minus that of b, (draw, task, operation) each.
+
+    A set of one draw is no draw: it is all channels of its kind.
+    """
+    from interp.statistics import DIFFERENCE, mean_interval, two_way_interval
+
+    a, b = (draws[np.isfinite(draws[:, 0, 0])] for draws in (a, b))
+    if len(a) == len(b) == 1:
+        return mean_interval(a[0] - b[0], confidence=confidence, rng=seed, bounds=DIFFERENCE)
+    if len(b) == 1:
+        low = two_way_interval(b[0], a, confidence, bounds=DIFFERENCE)
+        return Interval(-low.estimate, -low.high, -low.low, low.method, low.warnings, low.n)
+    return two_way_interval(a[0] if len(a) == 1 else a, b, confidence, bounds=DIFFERENCE)
 
 
 SET_LABELS = {

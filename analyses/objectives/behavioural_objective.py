@@ -11,9 +11,10 @@ import xarray as xr
 from analyses.needs import Ability, Chooses
 from analyses.objectives.demonstrations import demonstrations_of
 from analyses.question import answer_plot, question
-from analyses.verdict import ALPHA, add_verdict, one_sided_p
+from analyses.verdict import ALPHA, INTERVALS, add_verdict
 from interp.decisions.inverse_rl import DISCOUNT, LAPSE, Demonstrations
 from interp.errors import InputError, check_integer
+from interp.statistics.significance import MEAN_TEST
 from organisms.capabilities.decision_problems import DecisionProblems
 
 if TYPE_CHECKING:
@@ -162,22 +163,13 @@ def behavioural_objective(
         "lapse": lapse,
         "folds": folds,
         "confidence": confidence,
-        "intervals": f"percentile bootstrap over levels, {n_bootstrap} resamples; weights: one step",
+        "intervals": INTERVALS.format("levels", n_bootstrap) + "; weights: percentile, one step",
         "seed": seed,
     }
-    p_cost, p_gain = (
-        xr.apply_ufunc(
-            lambda e, lo, hi, n: one_sided_p(e - RELEVANT, lo, hi, n, confidence),
-            *(dataset[name + end] for end in ("", "_low", "_high")),
-            dataset.n_levels,
-        )
-        for name in ("cost", "gain")
-    )
-    p = np.maximum(p_cost, p_gain).where(~(dataset.group_weight <= 0), 1.0)
+    p = np.maximum(dataset.cost_p, dataset.gain_p).where(~(dataset.group_weight <= 0), 1.0)
     p = p.where(dataset.group_weight.notnull()).transpose("distribution", "feature")
     p.attrs["definition"] = (
-        f"one-sided, of cost or gain ≤ {RELEVANT} nats a step (Student's t, bootstrap error); "
-        "1 for weights ≤ 0"
+        f"one-sided, of cost or gain ≤ {RELEVANT} nats a step; 1 for weights ≤ 0; {MEAN_TEST}"
     )
     dataset = add_verdict(dataset, "cost", ("feature",), p=p)
     dataset["pursued"] = dataset.p_holm < ALPHA
@@ -218,7 +210,12 @@ def _of_one(
         held_out,
         reactive_held_out,
     )
-    from interp.statistics import bootstrap_interval, bootstrap_weights, percentile_interval
+    from interp.statistics import (
+        bootstrap_weights,
+        mean_interval,
+        mean_p_value,
+        percentile_interval,
+    )
 
     unit = np.unique(level, return_inverse=True)[1]
     n_levels = int(unit.max()) + 1
@@ -243,11 +240,12 @@ def _of_one(
     def per_step(values: np.ndarray) -> tuple[float, ...]:
         # Levels count alike: an episode that goes nowhere for long says no more than another.
         rate = np.bincount(unit, values, n_levels) / steps
-        interval = bootstrap_interval(rate, None, n_bootstrap, confidence, seed)
-        return tuple(float(bound) for bound in interval)
+        interval = mean_interval(rate, n_bootstrap, confidence, seed)
+        p = mean_p_value(rate - RELEVANT, rng=seed)
+        return (*(float(bound) for bound in interval), float(p))
 
     n = len(names)
-    group_weight, cost = np.full((3, n), np.nan), np.full((3, n), np.nan)
+    group_weight, cost = np.full((3, n), np.nan), np.full((4, n), np.nan)
     for group, identified in zip(which.groups, which.identified, strict=True):
         if not identified:
             continue
@@ -264,10 +262,10 @@ def _of_one(
         "group_weight": (("feature",), group_weight),
         "cost": (("feature",), cost),
         "gain": ((), per_step(likelihood["fitted"] - likelihood["reactive"])),
-        "log_likelihood": (("model",), np.array([per_step(likelihood[m]) for m in MODELS]).T),
+        "log_likelihood": (("model",), np.array([per_step(likelihood[m])[:3] for m in MODELS]).T),
     }
     for name, (dims, values) in triples.items():
-        for end, value in zip(("", "_low", "_high"), values, strict=True):
+        for end, value in zip(("", "_low", "_high", "_p"), values, strict=False):
             found[name + end] = (dims, value)
     group_of, identified = _by_feature(which)
     found |= {

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from analyses.verdict import one_sided_p
+from analyses.verdict import Resampling, statistic_variables
 
 if TYPE_CHECKING:
     from analyses.plans.decoded_plans import DecodedPlans
@@ -57,7 +57,7 @@ def orders(
     seed: int,
 ) -> xr.Dataset:
     """Return the orders in which paths are decoded; see `analyses.plans.plan_growth.plan_growth`."""
-    from interp.statistics import bootstrap_weights, percentile_interval, sign_flip_test
+    from interp.statistics import leave_one_out, percentile_interval, sign_flip_test
 
     rng = np.random.default_rng([seed, 7])
     since = decoded_since(decoded)
@@ -79,22 +79,31 @@ def orders(
                 half = _half(times, direction)
                 many = np.broadcast_to(half, (n_permutations, *half.shape))
                 null[:, d] += pairs_in_order(rng.permuted(many, axis=-1), "net", never)[0]
-    weights = bootstrap_weights(len(levels), n_bootstrap, seed)
+    weights = leave_one_out(len(levels))
     total, again_total = count.sum(axis=0), np.tensordot(weights, count, 1)
     with np.errstate(invalid="ignore", divide="ignore"):
         order = score.sum(axis=0) / total
         again = np.tensordot(weights, score, 1) / again_total
         null /= total
-    excess, excess_again = order[:, 0], again[:, :, 0]
+    excess_again = again[:, :, 0]
     if "untrained" in decoded.sources:
         other = decoded.sources.index("untrained")
         # A control that decodes no two squares has no order.
-        excess = excess - np.nan_to_num(order[:, other])
         excess_again = excess_again - np.nan_to_num(again[:, :, other])
-    low, high = percentile_interval(again, confidence)
-    e_low, e_high = percentile_interval(excess_again, confidence)
+    how = Resampling(n_bootstrap, confidence, seed)
+    data: dict[str, Any] = statistic_variables(
+        "order", ("source", "site", "direction"), np.moveaxis(again, 1, -1), how, bounds=(-1, 1)
+    )
+    data |= statistic_variables(
+        "excess",
+        ("site", "direction"),
+        np.moveaxis(excess_again, 1, -1),
+        how,
+        bounds=(-2, 2),
+        tested=True,
+    )
+    of_excess = data.pop("excess_p")[1].T
     p = np.full(order[:, 0].shape, np.nan)
-    of_excess = one_sided_p(excess, e_low, e_high, len(levels), confidence)
     for d, s in np.ndindex(p.shape):
         if not total[d, 0, s]:
             continue
@@ -110,15 +119,9 @@ def orders(
     def of_site(values: np.ndarray) -> tuple[tuple[str, ...], np.ndarray]:
         return ("site", "direction"), values.T
 
-    data: dict[str, Any] = {
-        "order": laid_out(order),
-        "order_low": laid_out(low),
-        "order_high": laid_out(high),
+    data |= {
         "null_low": laid_out(null_low),
         "null_high": laid_out(null_high),
-        "excess": of_site(excess),
-        "excess_low": of_site(e_low),
-        "excess_high": of_site(e_high),
         "p_value": of_site(p),
         "n_levels": len(levels),
         "n_pairs": laid_out(total.astype(int)),
@@ -143,7 +146,7 @@ def shares(
     seed: int,
 ) -> xr.Dataset:
     """Return which share of the squares in each part of the paths is decoded at every tick."""
-    from interp.statistics import ratio_interval
+    from interp.statistics import RATE, ratio_interval
 
     since = decoded_since(decoded)
     n_ticks = decoded.maps.shape[3]
@@ -160,7 +163,7 @@ def shares(
             hits[level, ..., i] += there[..., place == i].sum(axis=-1)
             squares[level, i] += (place == i).sum()
     below = np.broadcast_to(squares[:, None, None, None], hits.shape)
-    interval = ratio_interval(hits, below, n_bootstrap, confidence, seed)
+    interval = ratio_interval(hits, below, n_bootstrap, confidence, seed, bounds=RATE)
     dims = ("source", "site", "deliberation", "place")
     names = ("share_decoded", "share_decoded_low", "share_decoded_high")
     coords = {

@@ -18,7 +18,7 @@ from analyses.plans.deliberation_axis import along_ticks, axis_sites, by_ticks
 from analyses.question import answer_plot, question
 from analyses.reading import reading_counts
 from analyses.recordings import concept_name, concepts_asked, labels_of, left_out, recorded
-from analyses.verdict import add_verdict
+from analyses.verdict import ENDS, INTERVALS, Resampling, add_verdict, statistic_variables
 from interp.contract import deliberation_of
 
 if TYPE_CHECKING:
@@ -185,13 +185,13 @@ def plan_formation(
         "thinking_steps": -int(run.step.values[0]),
         "receptive_field": receptive_field,
         "confidence": confidence,
-        "intervals": f"percentile bootstrap over test levels, {n_bootstrap} resamples",
+        "intervals": INTERVALS.format("test levels", n_bootstrap),
         "probes": "fitted on training levels at the last tick of steps ≥ 0",
         "refitted_probes": "fitted on training levels at each tick of steps ≤ 0",
         "seed": seed,
     }
     both = ("refitted_excess",)
-    return add_verdict(dataset, "excess", ("site",), dataset.n_levels, and_also=both)
+    return add_verdict(dataset, "excess", ("site",), and_also=both)
 
 
 @dataclass(frozen=True)
@@ -311,9 +311,10 @@ def _with_refitted(fixed: xr.Dataset, refitted: xr.Dataset | None = None) -> xr.
     for name, other in names.items():
         if name not in fixed:
             continue
-        for end in ("", "_low", "_high"):
-            source = fixed[name + end] * np.nan if refitted is None else refitted[name + end]
-            fixed[other + end] = source
+        for end in (*ENDS, "_p"):
+            if name + end in fixed:
+                source = fixed[name + end] * np.nan if refitted is None else refitted[name + end]
+                fixed[other + end] = source
     return fixed
 
 
@@ -326,40 +327,32 @@ def _score(
     how: _How,
 ) -> xr.Dataset:
     from interp.probes.metrics import classification_scores, regression_scores
-    from interp.statistics import bootstrap_weights, percentile_interval, resampled_sums
+    from interp.statistics import DIFFERENCE, RATE, leave_one_out, resampled_sums
 
     unit = np.unique(groups, return_inverse=True)[1]
     per_episode = np.stack([[counts[p, s] for s in sites] for p in players])
     per_level = np.zeros((unit.max() + 1, *per_episode.shape[:2], *per_episode.shape[3:]))
     np.add.at(per_level, unit, np.moveaxis(per_episode, 2, 0))
-    weights = bootstrap_weights(len(per_level), how.n_bootstrap, how.seed)
     if concept.classes is None:
         metrics, score = ("r2", "correlation"), regression_scores
+        within = between = None
     else:
         metrics, score = (
             ("macro_f1", "f1_far"),
             partial(classification_scores, negative=_negative(concept)),
         )
-    point = score(per_level.sum(0))
-    resampled = score(resampled_sums(weights, per_level))
+        within, between = RATE, DIFFERENCE
+    rows = score(resampled_sums(leave_one_out(len(per_level)), per_level))
+    how_sure = Resampling(how.n_bootstrap, how.confidence, how.seed)
     data: dict[str, Any] = {}
-
-    def add(name: str, dims: tuple[str, ...], value: np.ndarray, replicates: np.ndarray) -> None:
-        low, high = percentile_interval(replicates, how.confidence)
-        data[name], data[f"{name}_low"], data[f"{name}_high"] = (
-            (dims, value),
-            (dims, low),
-            (dims, high),
-        )
-
     dims = ("source", "site", "deliberation")
     for metric in metrics:
-        add(metric, dims, point[metric], resampled[metric])
-    best, again = point[metrics[0]], resampled[metrics[0]]
-    grown, grown_again = best[..., -1] - best[..., 0], again[..., -1] - again[..., 0]
-    add("growth", dims[:2], grown, grown_again)
-    control = (grown[1], grown_again[:, 1]) if len(players) > 1 else (0.0, 0.0)
-    add("excess", ("site",), grown[0] - control[0], grown_again[:, 0] - control[1])
+        data |= statistic_variables(metric, dims, rows[metric], how_sure, bounds=within)
+    grown = rows[metrics[0]][..., -1] - rows[metrics[0]][..., 0]  # (row, source, site)
+    data |= statistic_variables("growth", dims[:2], grown, how_sure, bounds=between)
+    excess = grown[:, 0] - (grown[:, 1] if len(players) > 1 else 0.0)
+    twice = between and (2 * between[0], 2 * between[1])
+    data |= statistic_variables("excess", ("site",), excess, how_sure, bounds=twice, tested=True)
     data["n_levels"] = len(per_level)
     return xr.Dataset(data, {"source": players, "site": sites}, {"confidence": how.confidence})
 
@@ -369,9 +362,6 @@ def _negative(concept: Any) -> int:
         return concept.classes.index(concept.negative)
     lowered = [name.lower() for name in concept.classes]
     return lowered.index("never") if "never" in lowered else 0
-
-
-ENDS = ("", "_low", "_high")
 
 
 @answer_plot

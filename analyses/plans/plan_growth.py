@@ -13,7 +13,7 @@ from analyses.needs import Ability, PlaceDims
 from analyses.plans.decoded_plans import DecodedPlans, each_plan
 from analyses.plans.path_orders import ORDERS, held_out, orders, shares
 from analyses.question import answer_plot, question
-from analyses.verdict import add_verdict
+from analyses.verdict import INTERVALS, add_verdict
 from organisms.capabilities.plans import Plans
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ def plan_growth(
     )
     dataset.attrs |= {
         "confidence": confidence,
-        "intervals": f"percentile bootstrap over test levels, {n_bootstrap} resamples",
+        "intervals": INTERVALS.format("test levels", n_bootstrap),
         "n_permutations": n_permutations,
         "seed": seed,
     }

@@ -12,7 +12,7 @@ import xarray as xr
 from analyses.needs import Ability, PlaceDims
 from analyses.plans.decoded_plans import DecodedPlans, each_plan
 from analyses.question import answer_plot, question
-from analyses.verdict import ALPHA, add_verdict
+from analyses.verdict import ALPHA, INTERVALS, Resampling, add_verdict, statistic_variables
 from organisms.capabilities.plans import Plans
 
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ def plan_validity(
     dataset.attrs |= {
         "receptive_field": receptive_field,
         "confidence": confidence,
-        "intervals": f"percentile bootstrap over test levels, {n_bootstrap} resamples",
+        "intervals": INTERVALS.format("test levels", n_bootstrap),
         "probes": "fitted on training levels at the last tick of steps ≥ 0",
         "seed": seed,
     }
@@ -151,12 +151,10 @@ def plan_validity(
     good = dataset[[name for name in dataset if "measure" in dataset[name].dims]]
     good = good.sel(measure=list(QUALITIES)).assign_attrs(dataset.attrs)
     grown = good.assign(trained_growth=good.growth.sel(source="trained"))
-    for end in ("_low", "_high"):
+    for end in ("_low", "_high", "_p"):
         grown["trained_growth" + end] = good["growth" + end].sel(source="trained")
-    good = add_verdict(good, "margin", over, dataset.n_levels)
-    grown = add_verdict(
-        grown, "margin", over, dataset.n_levels, and_also=("trained_growth", "excess")
-    )
+    good = add_verdict(good, "margin", over)
+    grown = add_verdict(grown, "margin", over, and_also=("trained_growth", "excess"))
     for name in ("p_value", "p_holm", "found"):
         dataset[name] = good[name]
         dataset["growth_" + name] = grown[name]
@@ -183,44 +181,36 @@ def _score(
     confidence: float,
     seed: int,
 ) -> xr.Dataset:
-    from interp.statistics import bootstrap_weights, percentile_interval, resampled_sums
+    from interp.statistics import leave_one_out, resampled_sums
 
     levels, unit = np.unique(decoded.groups, return_inverse=True)
     counts = np.bincount(unit).astype(float)
-    weights = bootstrap_weights(len(levels), n_bootstrap, seed)
+    weights = leave_one_out(len(levels))
     total = weights @ counts
+    how = Resampling(n_bootstrap, confidence, seed)
     data: dict[str, Any] = {"n_levels": len(levels)}
 
-    def means(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the mean over episodes, and over those of every resample of levels."""
+    def means(values: np.ndarray) -> np.ndarray:
+        """Return the mean over episodes, and with every level left out."""
         sums = np.zeros((len(levels), *values.shape[1:]))
         np.add.at(sums, unit, values)
-        again = resampled_sums(weights, sums)
-        return values.mean(axis=0), again / total.reshape(-1, *[1] * (values.ndim - 1))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return resampled_sums(weights, sums) / total.reshape(-1, *[1] * (values.ndim - 1))
 
-    def add(name: str, dims: tuple[str, ...], point: np.ndarray, again: np.ndarray) -> None:
-        low, high = percentile_interval(again, confidence)
-        for end, value in (("", point), ("_low", low), ("_high", high)):
-            data[name + end] = (dims, value)
+    def add(name: str, dims: tuple[str, ...], rows: np.ndarray, **options: Any) -> None:
+        data.update(statistic_variables(name, dims, rows, how, **options))
 
-    mean, again = means(measured.values)
-    add("quality", ("source", "site", "deliberation", "measure"), mean, again)
-    add("ideal", ("measure",), *means(ideal.values))
-    final, final_again = mean[:, :, -1], again[:, :, :, -1]
-    rest = slice(1, None)
-    add(
-        "margin",
-        ("site", "measure"),
-        final[0] - final[rest].max(axis=0),
-        final_again[:, 0] - final_again[:, rest].max(axis=1),
-    )
-    grown, grown_again = final - mean[:, :, 0], final_again - again[:, :, :, 0]
-    add("growth", ("source", "site", "measure"), grown, grown_again)
-    control: Any = (0.0, 0.0)
-    if "untrained" in decoded.sources:
-        at = decoded.sources.index("untrained")
-        control = (grown[at], grown_again[:, at])
-    add("excess", ("site", "measure"), grown[0] - control[0], grown_again[:, 0] - control[1])
+    mean = means(measured.values)
+    add("quality", ("source", "site", "deliberation", "measure"), mean)
+    add("ideal", ("measure",), means(ideal.values))
+    final = mean[:, :, :, -1]  # (row, source, site, measure)
+    over_each = final[:, :1] - final[:, 1:]
+    add("margin", ("site", "measure"), over_each, tested=True, least_over=0)
+    grown = final - mean[:, :, :, 0]
+    add("growth", ("source", "site", "measure"), grown, tested=True)
+    other = decoded.sources.index("untrained") if "untrained" in decoded.sources else None
+    excess = grown[:, 0] - (0.0 if other is None else grown[:, other])
+    add("excess", ("site", "measure"), excess, tested=True)
     coords = {
         "source": decoded.sources,
         "site": decoded.sites,

@@ -49,7 +49,7 @@ def population_behaviour(
         variable                       dims
         =============================  ===========================================================
         rate, rate_low, rate_high      agent, split, objective: share of the episodes whose end is in
-                                       line with it; Wilson intervals
+                                       line with it; Clopper-Pearson
         base_only, proxy_only, _low,   agent: share of the episodes of all diverging splits that ended
         _high                          at the base objective and not the proxy, or the reverse
         n_base, n_proxy                agent: their numbers
@@ -76,7 +76,7 @@ def population_behaviour(
     """
     from tqdm import tqdm
 
-    from interp.statistics import wilson_interval
+    from interp.statistics import rate_interval
 
     check_integer("n", n, 1)
     names, reached_rates, counts, extras, known = [], [], [], [], {}
@@ -124,13 +124,13 @@ def population_behaviour(
     intervals = {
         "rate": (
             ("agent", "split", "objective"),
-            wilson_interval(np.array(reached_rates), n, confidence),
+            rate_interval(np.array(reached_rates), n, confidence),
         ),
-        "solve_rate": (("agent",), wilson_interval(solved, n, confidence)),
+        "solve_rate": (("agent",), rate_interval(solved, n, confidence)),
     }
     for name, k in (("base_only", n_base), ("proxy_only", n_proxy)):
-        intervals[name] = (("agent",), wilson_interval(k, n * len(diverging), confidence))
-    share = wilson_interval(n_base, np.maximum(decided, 1), confidence)
+        intervals[name] = (("agent",), rate_interval(k, n * len(diverging), confidence))
+    share = rate_interval(n_base, np.maximum(decided, 1), confidence)
     intervals["pursued"] = (("agent",), [np.where(decided > 0, x, np.nan) for x in share])
     for name, (dims, values) in intervals.items():
         for end, value in zip(("", "_low", "_high"), values, strict=True):
@@ -154,7 +154,7 @@ def population_behaviour(
         "n": n,
         "seed": seed,
         "confidence": confidence,
-        "intervals": "Wilson's, over episodes",
+        "intervals": "Clopper-Pearson, over episodes",
         "base": ", ".join(dict.fromkeys(base for base, _ in diverging.values())),
         "proxy": ", ".join(dict.fromkeys(proxy for _, proxy in diverging.values())),
     }

@@ -10,7 +10,7 @@ import xarray as xr
 
 from analyses.needs import Success
 from analyses.question import answer_plot, question
-from analyses.verdict import ALPHA, add_verdict
+from analyses.verdict import ALPHA, INTERVALS, add_verdict
 from interp.errors import InputError, UnknownNameError, check_integer
 from interp.runs.tasks import check_tasks
 from organisms.capabilities.accommodation import Accommodation
@@ -112,7 +112,14 @@ def generalisation(
     """
     from tqdm import tqdm
 
-    from interp.statistics import bootstrap_interval, permutation_test, sign_test
+    from interp.statistics import (
+        DIFFERENCE,
+        RATE,
+        difference_interval,
+        mean_interval,
+        permutation_test,
+        sign_test,
+    )
 
     if not hasattr(organism, "run"):
         raise InputError(
@@ -147,16 +154,18 @@ def generalisation(
     home = place == names.index(reference)
     for s, t, c in np.ndindex(cells):
         mine, there = solved[s, t, place == c], solved[s, t, home]
-        rate[:, s, t, c] = bootstrap_interval(mine, None, n_bootstrap, confidence, seed)
+        rate[:, s, t, c] = mean_interval(mine, n_bootstrap, confidence, seed, bounds=RATE)
         if names[c] != reference:
-            gap[:, s, t, c] = _difference(mine, there, n_bootstrap, confidence, seed)
+            gap[:, s, t, c] = difference_interval(mine, there, confidence, bounds=RATE)
             if not s:
                 gap_p[t, c] = permutation_test(mine, there, 2000, "two-sided", seed).p_value
         else:
             gap[0, s, t, c] = 0.0
         if not s:
             other = solved[1, t, place == c] if untrained else np.zeros_like(mine)
-            excess[:, t, c] = bootstrap_interval(mine - other, None, n_bootstrap, confidence, seed)
+            excess[:, t, c] = mean_interval(
+                mine - other, n_bootstrap, confidence, seed, bounds=DIFFERENCE
+            )
             p[t, c] = float(sign_test((mine - other)[:, None])[0])
     features, strata = _strata(organism, fitted, names, place)
     data: dict[str, Any] = {
@@ -183,7 +192,7 @@ def generalisation(
         "organism": organism.name,
         "reference": reference,
         "confidence": confidence,
-        "intervals": f"percentile bootstrap over tasks, {n_bootstrap} resamples",
+        "intervals": INTERVALS.format("tasks", n_bootstrap),
         "seed": seed,
         "max_steps": int(
             _with_options(fitted[reference][0], world_options)
@@ -274,20 +283,6 @@ class _Host(LikeOrganism):
         return run_episodes(this, tasks, **options)
 
 
-def _difference(
-    a: np.ndarray, b: np.ndarray, n_bootstrap: int, confidence: float, seed: int
-) -> tuple[Any, ...]:
-    """Return mean(a) − mean(b) with the interval of independent resamples."""
-    from interp.statistics import bootstrap_weights, percentile_interval
-
-    estimate = a.mean() - b.mean()
-    if len(a) < 2 or len(b) < 2:
-        return estimate, np.nan, np.nan
-    rng = np.random.default_rng(seed)
-    means = [bootstrap_weights(len(x), n_bootstrap, rng) @ x / len(x) for x in (a, b)]
-    return estimate, *percentile_interval(means[0] - means[1], confidence)
-
-
 def _strata(
     organism: Any, fitted: Mapping[str, Any], names: list[str], place: np.ndarray
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
@@ -307,13 +302,13 @@ def _strata(
 def _stratum_rates(
     solved: np.ndarray, strata: dict[str, Any], n_bootstrap: int, confidence: float, seed: int
 ) -> dict[str, Any]:
-    from interp.statistics import bootstrap_interval
+    from interp.statistics import RATE, mean_interval
 
     n = len(strata["collection"])
     rates = np.full((3, *solved.shape[:2], n), np.nan)
     for stratum in range(n):
         mine = np.moveaxis(solved[..., strata["of"] == stratum], -1, 0)
-        rates[..., stratum] = bootstrap_interval(mine, None, n_bootstrap, confidence, seed)
+        rates[..., stratum] = mean_interval(mine, n_bootstrap, confidence, seed, bounds=RATE)
     dims = ("source", "thinking", "stratum")
     data: dict[str, Any] = {
         f"stratum_rate{end}": (dims, rates[i]) for i, end in enumerate(("", "_low", "_high"))

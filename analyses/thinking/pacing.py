@@ -12,8 +12,9 @@ from analyses.needs import Success
 from analyses.question import answer_plot, question
 from analyses.thinking.cycles import Walk, walk_of
 from analyses.thinking.pacing_replaced import AFTER, CONDITIONS, replace_first_cycles
-from analyses.verdict import add_verdict
+from analyses.verdict import INTERVALS, add_verdict
 from interp.errors import InputError, check_integer
+from interp.statistics.significance import MEAN_TEST
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -176,7 +177,7 @@ def pacing(
         "early": early,
         "after": after,
         "confidence": confidence,
-        "intervals": f"percentile bootstrap over episodes, {n_bootstrap} resamples",
+        "intervals": INTERVALS.format("episodes", n_bootstrap),
         "seed": seed,
         "max_steps": int(organism.world(tasks[0:1]).max_steps),
     }
@@ -230,7 +231,7 @@ def _counts(
     seed: int,
 ) -> xr.Dataset:
     """Count the cycles of one player at every thinking time, and compare with none."""
-    from interp.statistics import bootstrap_interval, ratio_interval, sign_flip_test
+    from interp.statistics import mean_interval, mean_p_value
 
     n = len(walks[0].length)
     counts: dict[str, Any] = {
@@ -260,11 +261,12 @@ def _counts(
         pairs[t] = both.sum()
         if pairs[t]:
             before, now = counts["early_cycles"][0, both], counts["early_cycles"][t, both]
-            cells[:3, t] = bootstrap_interval(before - now, None, n_bootstrap, confidence, seed)
-            share = ratio_interval(before - now, before, 2, confidence, seed)
-            cells[3, t] = share.estimate
+            cells[:3, t] = mean_interval(
+                before - now, n_bootstrap, confidence, seed, bounds=(-early, early)
+            )
+            cells[3, t] = (before - now).sum() / before.sum() if before.sum() else np.nan
             if t:
-                cells[4, t] = sign_flip_test(before - now, 4000, "greater", seed).p_value
+                cells[4, t] = mean_p_value(before - now, rng=seed, bounds=(-early, early))
     for i, name in enumerate(("reduction", "reduction_low", "reduction_high", "reduction_share")):
         data[name] = ("thinking", cells[i])
     data["n_pairs"] = ("thinking", pairs)
@@ -276,12 +278,12 @@ def _rates(
     name: str, counts: np.ndarray, used: np.ndarray, n_bootstrap: int, confidence: float, seed: int
 ) -> dict[str, Any]:
     """Return the mean count over used episodes, with its interval, at every thinking time."""
-    from interp.statistics import bootstrap_interval
+    from interp.statistics import mean_interval
 
     out = np.full((3, len(counts)), np.nan)
     for t in range(len(counts)):
         if used[t].any():
-            out[:, t] = bootstrap_interval(counts[t, used[t]], None, n_bootstrap, confidence, seed)
+            out[:, t] = mean_interval(counts[t, used[t]], n_bootstrap, confidence, seed)
     return {name + end: ("thinking", out[i]) for i, end in enumerate(("", "_low", "_high"))}
 
 
@@ -289,7 +291,7 @@ def _verdicts(dataset: xr.Dataset) -> xr.Dataset:
     """Add p-values and verdicts of both claims."""
     fewer = dataset[["reduction", "reduction_low", "reduction_high"]].assign_attrs(dataset.attrs)
     p = dataset.reduction_p.assign_attrs(
-        definition="one-sided, of reduction ≤ 0; sign-flip test over paired tasks"
+        definition=f"one-sided, of reduction ≤ 0, over paired tasks; {MEAN_TEST}"
     )
     fewer = add_verdict(fewer, "reduction", ("thinking",), p=p)
     # Both comparisons must hold: the p-value of the conjunction is the larger one.
@@ -305,7 +307,7 @@ def _verdicts(dataset: xr.Dataset) -> xr.Dataset:
     dataset = dataset.drop_vars(["reduction_p", "replaces_p"])
     dataset["reduction_p_value"], dataset["reduction_p_holm"] = fewer.p_value, fewer.p_holm
     dataset["replaces_p_value"] = replaced.p_value.isel(test=0).assign_attrs(
-        definition="one-sided, larger of the two comparisons'; sign-flip test over episodes"
+        definition=f"one-sided, larger of the two comparisons', over episodes; {MEAN_TEST}"
     )
     dataset["found"] = found.assign_attrs(
         definition="p < 0.05; fewer_cycles: at some thinking time, Holm-corrected; "

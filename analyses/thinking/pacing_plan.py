@@ -61,7 +61,14 @@ def plan_around_cycles(
         If `probes` holds no 1 × 1 probes.
     """
     from interp.probes.metrics import classification_scores
-    from interp.statistics import bootstrap_weights, percentile_interval, resampled_sums
+    from interp.statistics import (
+        RATE,
+        difference_interval,
+        leave_one_out,
+        pseudo_values,
+        resampled_sums,
+        statistic_interval,
+    )
 
     if "direction" not in probes or "intercept" not in probes:
         raise InputError(
@@ -96,18 +103,15 @@ def plan_around_cycles(
                     for cycle in stretches[stretch]
                 ]
             )
-            weights = bootstrap_weights(len(counts), n_bootstrap, [seed, s])  # type: ignore
-            point = classification_scores(counts.sum(axis=0), negative)["macro_f1"]
-            replicates = classification_scores(resampled_sums(weights, counts), negative)[
-                "macro_f1"
-            ]
-            scores[k, s] = np.stack([point, *percentile_interval(replicates, confidence)], axis=-1)
-            gain, gain_again = point[1] - point[0], replicates[:, 1] - replicates[:, 0]
-            gains[k, s] = gain, *percentile_interval(gain_again, confidence)
-            again.append((gain, gain_again))
+            sums = resampled_sums(leave_one_out(len(counts)), counts)
+            rows = classification_scores(sums, negative)["macro_f1"]
+            how = (n_bootstrap, confidence, seed)
+            scores[k, s] = np.stack(statistic_interval(rows, *how, bounds=RATE), axis=-1)
+            gained = rows[:, 1] - rows[:, 0]
+            gains[k, s] = statistic_interval(gained, *how)
+            again.append(pseudo_values(gained) - pseudo_values(gained).mean() + gained[0])
         if len(again) == 2:
-            difference = again[0][1] - again[1][1]
-            excess[k] = again[0][0] - again[1][0], *percentile_interval(difference, confidence)
+            excess[k] = difference_interval(*again, confidence)
     data: dict[str, Any] = {}
     for i, end in enumerate(("", "_low", "_high")):
         data[f"plan_f1{end}"] = (("concept", "stretch", "moment"), scores[..., i])

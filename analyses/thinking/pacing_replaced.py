@@ -123,7 +123,7 @@ def _summaries(
     confidence: float,
     seed: int,
 ) -> dict[str, Any]:
-    from interp.statistics import bootstrap_interval, sign_flip_test
+    from interp.statistics import DIFFERENCE, RATE, mean_interval, mean_p_value
 
     data: dict[str, Any] = {}
     values = {"recurs": recurs, "replaced_solved": solved, "same_path": same}
@@ -132,8 +132,8 @@ def _summaries(
         rates = np.full((3, len(CONDITIONS)), np.nan)
         for i, row in enumerate(array):
             if np.isfinite(row).any():
-                rates[:, i] = bootstrap_interval(
-                    row[np.isfinite(row)], None, n_bootstrap, confidence, seed
+                rates[:, i] = mean_interval(
+                    row[np.isfinite(row)], n_bootstrap, confidence, seed, bounds=RATE
                 )
         for rate, end in zip(rates, ("", "_low", "_high"), strict=True):
             data[f"{name}_rate{end}"] = ("condition", rate)
@@ -143,14 +143,16 @@ def _summaries(
         difference = thinking - same[CONDITIONS.index(control)]
         difference = difference[np.isfinite(difference)]
         if len(difference):
-            cells[:3, i] = bootstrap_interval(difference, None, n_bootstrap, confidence, seed)
-            cells[3, i] = sign_flip_test(difference, 4000, "greater", seed).p_value
+            cells[:3, i] = mean_interval(
+                difference, n_bootstrap, confidence, seed, bounds=DIFFERENCE
+            )
+            cells[3, i] = mean_p_value(difference, rng=seed, bounds=DIFFERENCE)
     for i, name in enumerate(("replaces", "replaces_low", "replaces_high", "replaces_p")):
         data[name] = ("control", cells[i])
     there = base[np.isfinite(base)]
     low_high = np.full(3, np.nan)
     if len(there):
-        low_high[:] = bootstrap_interval(there, None, n_bootstrap, confidence, seed)
+        low_high[:] = mean_interval(there, n_bootstrap, confidence, seed, bounds=RATE)
     for value, end in zip(low_high, ("", "_low", "_high"), strict=True):
         data[f"base_recurrence{end}"] = value
     return data

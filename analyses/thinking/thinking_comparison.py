@@ -13,6 +13,7 @@ from analyses.question import answer_plot, question
 from analyses.thinking.thinking_time import thinking_time
 from analyses.verdict import add_verdict
 from interp.errors import InputError
+from interp.statistics.significance import MEAN_TEST
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -55,7 +56,7 @@ def compare_thinking(
         variable                                  dims
         ========================================  ============================================
         solved (1, 0)                             organism, thinking, episode
-        solve_rate, _low, _high                   organism, thinking; bootstrap over episodes
+        solve_rate, _low, _high                   organism, thinking; exact over episodes
         gain, _low, _high                         organism, thinking; over 0 steps, paired
         behind, _low, _high                       organism: how many more of the tasks the first
                                                   solves at 0 steps; paired (0 for itself)
@@ -83,7 +84,7 @@ def compare_thinking(
     >>> float(result.gain.sel(organism="sokoban-resnet-tiny-v1", thinking=2))
     0.0
     """
-    from interp.statistics import paired_difference_interval, sign_test
+    from interp.statistics import DIFFERENCE, mean_interval, mean_p_value
 
     names = different_names(organisms)
     each = [
@@ -113,23 +114,24 @@ def compare_thinking(
     data |= {f"margin{end}": np.full(shape, np.nan) for end in _ENDS}
     p = np.full(shape, np.nan)
     for k in range(1, len(names)):
-        found = paired_difference_interval(
-            solved[0, 0], solved[k, 0], n_bootstrap, confidence, seed
+        found = mean_interval(
+            solved[0, 0] - solved[k, 0], n_bootstrap, confidence, seed, bounds=DIFFERENCE
         )
         for end, value in zip(_ENDS, found, strict=True):
             data[f"behind{end}"][k] = value
         for t in range(1, shape[1]):
-            found = paired_difference_interval(
-                gained[0, t], gained[k, t], n_bootstrap, confidence, seed
+            found = mean_interval(
+                gained[0, t] - gained[k, t], n_bootstrap, confidence, seed, bounds=(-2, 2)
             )
             for end, value in zip(_ENDS, found, strict=True):
                 data[f"margin{end}"][k, t] = value
-            p[k, t] = sign_test((gained[0, t] - gained[k, t])[:, None])[0]
+            # A difference of differences: a sign test would count 2 as 1.
+            p[k, t] = mean_p_value(gained[0, t] - gained[k, t], rng=seed, bounds=(-2, 2))
     dims = ("organism", "thinking")
     dataset = dataset.assign({k: (dims[: v.ndim], v) for k, v in data.items()})
     dataset.attrs |= {"analysis": "compare_thinking", "organism": names[0]}
     dataset.attrs["max_steps"] = [one.attrs["max_steps"] for one in each]
-    definition = "one-sided, of margin ≤ 0; exact sign test over tasks"
+    definition = f"one-sided, of margin ≤ 0, over tasks; {MEAN_TEST}"
     p_value = xr.DataArray(p, {d: dataset[d] for d in dims}, dims, attrs={"definition": definition})
     return add_verdict(dataset, "margin", ("thinking",), p=p_value)
 

@@ -10,9 +10,10 @@ import xarray as xr
 
 from analyses.question import answer_plot, question
 from analyses.recordings import run_of
-from analyses.verdict import add_verdict
+from analyses.verdict import INTERVALS, add_verdict
 from interp.contract import outcome_of
 from interp.errors import InputError, check_integer
+from interp.statistics.significance import MEAN_TEST
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -62,13 +63,14 @@ def thinking_time(
         ========================================  ============================================
         solved (1, 0; NaN: not run)               source, thinking, episode
         length (steps taken), episode_return      source, thinking, episode
-        solve_rate, _low, _high                   source, thinking; bootstrap over episodes
+        solve_rate, _low, _high                   source, thinking; exact of rates
         outcome; mean_outcome, _low, _high        in place of solved and solve_rate where no episode
                                                   can succeed; a gain is then towards the better side
         gain, _low, _high                         source, thinking; solve rate minus that at 0,
                                                   paired
-        p_value, p_holm                           source, thinking; exact sign test of gain ≤ 0
-                                                  (McNemar's), NaN at 0 thinking steps
+        p_value, p_holm                           source, thinking; of gain ≤ 0 (McNemar's
+                                                  exact test where it is of success), NaN at 0
+                                                  thinking steps
         found (bool)                              source: gain > 0 at some thinking time
         ========================================  ============================================
 
@@ -93,7 +95,7 @@ def thinking_time(
     """
     from tqdm import tqdm
 
-    from interp.statistics import bootstrap_interval, paired_difference_interval, sign_test
+    from interp.statistics import DIFFERENCE, RATE, mean_interval, mean_p_value
 
     if not hasattr(organism, "run") and not hasattr(organism, "network"):
         raise InputError(
@@ -142,13 +144,16 @@ def thinking_time(
     p = np.full(shape[:2], np.nan)
     for s, t in grid:
         now, at_once = better * came_to[s, t], better * came_to[s, 0]
-        level = bootstrap_interval(came_to[s, t], None, n_bootstrap, confidence, seed)
-        gain = paired_difference_interval(now, at_once, n_bootstrap, confidence, seed)
+        how: tuple[Any, ...] = (n_bootstrap, confidence, seed)
+        level = mean_interval(came_to[s, t], *how, bounds=RATE if outcome.can_succeed else None)
+        within = DIFFERENCE if outcome.can_succeed else None
+        # Acting at once is not compared with itself.
+        gain = mean_interval(now - at_once, *how, bounds=within) if t else (0.0, 0.0, 0.0)
         for name, interval in ((mean, level), ("gain", gain)):
             for end, value in zip(("", "_low", "_high"), interval, strict=True):
                 data[name + end][1][s, t] = value
-        if t:  # acting at once is not compared with itself
-            p[s, t] = sign_test((now - at_once)[:, None])[0]
+        if t:
+            p[s, t] = mean_p_value(now - at_once, rng=seed, bounds=within)
     attrs = {
         "analysis": "thinking_time",
         "organism": organism.name,
@@ -157,12 +162,12 @@ def thinking_time(
         "better": outcome.better,
         "n_episodes": len(tasks),
         "confidence": confidence,
-        "intervals": f"percentile bootstrap over episodes, {n_bootstrap} resamples",
+        "intervals": INTERVALS.format("episodes", n_bootstrap),
         "seed": seed,
         "max_steps": int(organism.world(tasks[0:1]).max_steps),
     }
     coords = {"source": list(players), "thinking": times}
-    definition = "one-sided, of gain ≤ 0; exact sign test over levels (McNemar's)"
+    definition = f"one-sided, of gain ≤ 0; {MEAN_TEST}"
     p_value = xr.DataArray(p, coords, dims, attrs={"definition": definition})
     return add_verdict(xr.Dataset(data, coords, attrs), "gain", ("thinking",), p=p_value)
 

@@ -11,8 +11,9 @@ import xarray as xr
 from analyses.needs import Ability, Success
 from analyses.question import answer_plot, question
 from analyses.thinking.cycles import milestones_of
-from analyses.verdict import add_verdict
+from analyses.verdict import INTERVALS, add_verdict
 from interp.errors import InputError, check_integer
+from interp.statistics.significance import MEAN_TEST
 from organisms.capabilities.milestones import Milestones
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ def time_to_milestone(
     """
     from tqdm import tqdm
 
-    from interp.statistics import bootstrap_interval, sign_flip_test
+    from interp.statistics import RATE, mean_interval, mean_p_value
 
     if not hasattr(organism, "run"):
         raise InputError(f"Give organisms.load(…), not a {type(organism).__name__}.")
@@ -131,8 +132,10 @@ def time_to_milestone(
     shape = (len(GROUPS), len(times), n_milestones)
     mean, delay = np.full((3, *shape), np.nan), np.full((3, *shape), np.nan)
     p, n, pairs = np.full(shape, np.nan), np.zeros(shape, int), np.zeros(shape, int)
+    max_steps = int(organism.world(tasks[0:1]).max_steps)
+    within = (-max_steps, max_steps)
     share = np.array(
-        bootstrap_interval(member.T.astype(float), None, n_bootstrap, confidence, seed)
+        mean_interval(member.T.astype(float), n_bootstrap, confidence, seed, bounds=RATE)
     )
     for g, t in np.ndindex(shape[:2]):
         for m in range(n_milestones):
@@ -142,16 +145,14 @@ def time_to_milestone(
             both = there & np.isfinite(before)
             n[g, t, m], pairs[g, t, m] = there.sum(), both.sum()
             if there.any():
-                mean[:, g, t, m] = bootstrap_interval(
-                    now[there], None, n_bootstrap, confidence, seed
-                )
+                mean[:, g, t, m] = mean_interval(now[there], n_bootstrap, confidence, seed)
             if both.any():
                 difference = now[both] - before[both]
-                delay[:, g, t, m] = bootstrap_interval(
-                    difference, None, n_bootstrap, confidence, seed
+                delay[:, g, t, m] = mean_interval(
+                    difference, n_bootstrap, confidence, seed, bounds=within
                 )
                 if t:
-                    p[g, t, m] = sign_flip_test(difference, 4000, "greater", seed).p_value
+                    p[g, t, m] = mean_p_value(difference, rng=seed, bounds=within)
     dims = ("group", "thinking", "milestone")
     data: dict[str, Any] = {
         "reached_at": (("thinking", "episode", "milestone"), at),
@@ -174,12 +175,12 @@ def time_to_milestone(
         "organism": organism.name,
         "n_episodes": len(tasks),
         "confidence": confidence,
-        "intervals": f"percentile bootstrap over episodes, {n_bootstrap} resamples",
+        "intervals": INTERVALS.format("episodes", n_bootstrap),
         "seed": seed,
-        "max_steps": int(organism.world(tasks[0:1]).max_steps),
+        "max_steps": max_steps,
         "best_thinking": times[best],
     }
-    definition = "one-sided, of delay ≤ 0; sign-flip test over paired tasks"
+    definition = f"one-sided, of delay ≤ 0, over paired tasks; {MEAN_TEST}"
     p_value = xr.DataArray(p, coords, dims, attrs={"definition": definition})
     dataset = xr.Dataset(data, coords, attrs)
     return add_verdict(dataset, "delay", ("thinking", "milestone"), p=p_value)

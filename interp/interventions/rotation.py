@@ -22,7 +22,7 @@ from interp.network.tensors import to_numpy
 from interp.network.view import NetworkView
 from interp.probes import split_groups
 from interp.runs.observations import check_units
-from interp.statistics import Interval, bootstrap_interval, paired_difference_interval
+from interp.statistics import DIFFERENCE, RATE, Interval, mean_interval
 
 Read = Callable[[Any], torch.Tensor]
 
@@ -247,12 +247,12 @@ def _judged(
     random = np.mean([hits(pairs.rotated(control)) for control in controls], axis=0)
     return RotationSearch(
         subspace,
-        bootstrap_interval(learned, rng=seed),
-        bootstrap_interval(random, rng=seed),
-        bootstrap_interval(nothing, rng=seed),
-        bootstrap_interval(whole, rng=seed),
-        paired_difference_interval(learned, random, rng=seed),
-        paired_difference_interval(learned, nothing, rng=seed),
+        mean_interval(learned, rng=seed, bounds=RATE),
+        mean_interval(random, rng=seed, bounds=RATE),
+        mean_interval(nothing, rng=seed, bounds=RATE),
+        mean_interval(whole, rng=seed, bounds=RATE),
+        mean_interval(learned - random, rng=seed, bounds=DIFFERENCE),
+        mean_interval(learned - nothing, rng=seed, bounds=DIFFERENCE),
         len(names),
         losses,
     )

@@ -8,12 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from interp.errors import InputError
-from interp.statistics.intervals import (
-    Interval,
-    bootstrap_weights,
-    finite_units,
-    percentile_interval,
-)
+from interp.statistics.interval import finite_units
 
 FEWEST_CONTROLS = 19
 """With fewer draws no rank gives a p-value of 0.05."""
@@ -88,51 +83,3 @@ def cross_fitted(
         here = fold == k
         score[:, here] = np.take_along_axis(flat, cell[:, k, None, None], axis=1)[:, 0][:, here]
     return CrossFitted(score, cell, fold)
-
-
-def rank_p_value(observed: float, controls: ArrayLike) -> float:
-    """One-sided p-value of a value by its rank among draws of a control.
-
-    Exact if the value is, under the null hypothesis, one more draw of the same distribution: the share
-    of all of them, it included, that are at least as large (Phipson & Smyth 2010).
-
-    Examples
-    --------
-    >>> rank_p_value(0.6, [0.1] * 18 + [0.7])
-    0.1
-    """
-    draws = finite_units("controls", controls)
-    return float((1 + np.count_nonzero(draws >= observed)) / (1 + len(draws)))
-
-
-def difference_from_draws(
-    claimed: ArrayLike,
-    draws: ArrayLike,
-    n_resamples: int = 2000,
-    confidence: float = 0.95,
-    rng: np.random.Generator | int = 0,
-) -> Interval:
-    """Mean of a claim minus that of control draws, resampling units and draws.
-
-    Parameters
-    ----------
-    claimed
-        (unit,) float.
-    draws
-        (draw, unit) float: the same units.
-
-    Returns
-    -------
-    Interval
-        NaN bounds with a single unit or a single draw, which say nothing of their spread.
-    """
-    own, others = finite_units("claimed", claimed), finite_units("draws", draws)
-    n_draws, n_units = others.shape
-    estimate = np.asarray(own.mean() - others.mean())
-    if min(n_draws, n_units) == 1:
-        return Interval(estimate, np.asarray(np.nan), np.asarray(np.nan))
-    rng = np.random.default_rng(rng)
-    by_unit = bootstrap_weights(n_units, n_resamples, rng) / n_units
-    by_draw = bootstrap_weights(n_draws, n_resamples, rng) / n_draws
-    again = by_unit @ own - np.einsum("bd,du,bu->b", by_draw, others, by_unit, optimize=True)
-    return Interval(estimate, *percentile_interval(again, confidence))

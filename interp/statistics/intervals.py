@@ -1,159 +1,343 @@
-"""Intervals: bootstrap over units, and of proportions."""
+"""Intervals of means, differences and ratios over units."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from interp.errors import InputError
+from interp.statistics import studentised
+from interp.statistics.interval import (
+    FEW,
+    Interval,
+    check_bounds,
+    check_options,
+    few_units,
+    finite_units,
+    warnings_of,
+)
+from interp.statistics.rates import EXACT, PAIRED, paired_rate_ends, rate_interval
+
+Bounds = tuple[float, float]
+RATE: Bounds = (0.0, 1.0)
+"""Bounds of rates and scores."""
+DIFFERENCE: Bounds = (-1.0, 1.0)
+"""Bounds of differences of rates and scores."""
+
+STUDENTISED = "studentised bootstrap, no narrower than Student's t"
+TOGETHER = "simultaneous over {} cells: largest |t| of the studentised bootstrap"
 
 
-class Interval(NamedTuple):
-    """An estimate with its confidence interval; arrays where the estimate is one."""
-
-    estimate: np.ndarray
-    low: np.ndarray
-    high: np.ndarray
-
-
-def _check(confidence: float, n_resamples: int) -> None:
-    if not 0 < confidence < 1:
-        raise InputError(f"confidence must lie between 0 and 1, not {confidence!r}.")
-    if n_resamples < 1:
-        raise InputError(f"The number of resamples must be at least 1, not {n_resamples!r}.")
-
-
-def finite_units(name: str, values: ArrayLike) -> np.ndarray:
-    """Return values as float64, or raise `InputError` where there are none, or one is not finite."""
-    array = np.asarray(values, dtype=np.float64)
-    if array.ndim == 0 or len(array) == 0:
-        raise InputError(f"{name} needs at least one unit along its first axis.")
-    if not np.isfinite(array).all():
-        raise InputError(f"{name} has NaN or infinite values; leave those units out first.")
-    return array
-
-
-def bootstrap_weights(
-    n_units: int, n_resamples: int = 1000, rng: np.random.Generator | int = 0
-) -> np.ndarray:
-    """How often each unit is drawn in each bootstrap resample.
-
-    Resampled sums of per-unit counts are then one matrix product, ``weights @ counts``, and the
-    same weights on two quantities make their comparison a paired one.
-
-    Returns
-    -------
-    ndarray
-        (resample, unit) float64; every row sums to `n_units`.
-
-    Examples
-    --------
-    >>> bootstrap_weights(4, 2, rng=0).sum(axis=1).tolist()
-    [4.0, 4.0]
-    """
-    if n_units < 1:
-        raise InputError(f"A bootstrap needs at least one unit, not {n_units}.")
-    _check(0.5, n_resamples)
-    rng = np.random.default_rng(rng)
-    drawn = rng.integers(n_units, size=(n_resamples, n_units))
-    drawn += np.arange(n_resamples)[:, None] * n_units
-    counts = np.bincount(drawn.ravel(), minlength=n_resamples * n_units)
-    return counts.reshape(n_resamples, n_units).astype(np.float64)
-
-
-def percentile_interval(
-    replicates: np.ndarray, confidence: float = 0.95
-) -> tuple[np.ndarray, np.ndarray]:
-    """Low and high percentiles of bootstrap `replicates` along their first axis.
-
-    A replicate that is NaN (a ratio whose denominator was not drawn) is left out; where all are,
-    the interval is NaN.
-    """
-    _check(confidence, 1)
-    tail = (1 - confidence) / 2
-    replicates = np.asarray(replicates, dtype=np.float64)
-    missing = np.isnan(replicates)
-    if not missing.any():
-        low, high = np.quantile(replicates, [tail, 1 - tail], axis=0)
-        return low, high
-    # A cell without any value would make nanquantile warn: give it one and take it back.
-    empty = missing.all(axis=0)
-    filled = np.where(empty, 0.0, replicates)
-    low, high = np.nanquantile(filled, [tail, 1 - tail], axis=0)
-    return np.where(empty, np.nan, low), np.where(empty, np.nan, high)
-
-
-def bootstrap_interval(
+def mean_interval(
     values: ArrayLike,
-    statistic: Callable[[np.ndarray], ArrayLike] | None = None,
-    n_resamples: int = 1000,
+    n_resamples: int = 2000,
     confidence: float = 0.95,
     rng: np.random.Generator | int = 0,
+    *,
+    bounds: Bounds | None = None,
+    together: bool = False,
 ) -> Interval:
-    """Percentile bootstrap interval, resampling the units on the first axis.
+    """Interval of the mean over units, by the method that keeps its level on such values.
+
+    With bounds, units that are 0 or 1 make a rate (`rate_interval`), and units that are −1, 0 or 1 a
+    difference of paired rates (Bonett & Price 2012). All else is the wider of the studentised bootstrap
+    and Student's t, cut at the bounds; where all units are equal, what a mean of that many bounded units
+    can be (Gaffke 2005; of rates it is Clopper & Pearson's).
 
     Parameters
     ----------
     values
-        (unit, ...) float, one row per episode.
-    statistic
-        Function of resampled values (unit, ...), whose result drops the first axis; None for the
-        mean, which takes a fast path.
+        (unit, ...) float, one row per independent unit: a level, not an episode of one.
     n_resamples
         Number of resamples.
     confidence
         Coverage aimed at.
     rng
         Generator or seed.
+    bounds
+        Lowest and highest value that a unit can have (`RATE`, `DIFFERENCE`), if any. Without, equal units
+        have an interval of no width, and a warning.
+    together
+        Whether all cells' intervals are to hold at once.
 
     Returns
     -------
     Interval
-        ``(estimate, low, high)``. With a single unit low and high are NaN: one unit says nothing
-        about the spread between units.
+        ``(estimate, low, high)`` with the method, its warnings and n. With a single unit low and high are
+        NaN, unless it is a rate: one unit says nothing about the spread between units.
 
     Raises
     ------
     InputError
-        For no units, NaNs, or a confidence outside (0, 1).
+        For no units, NaNs, values outside the bounds, or a confidence outside (0, 1).
+
+    References
+    ----------
+    Efron & Tibshirani 1993, section 12.5 (the bootstrap-t). Coverage: docs/calibration.md.
 
     Examples
     --------
-    >>> result = bootstrap_interval([0, 1, 1, 1], rng=0)
-    >>> float(result.estimate), bool(result.low < 0.75 <= result.high)
-    (0.75, True)
+    >>> every = mean_interval([1.0] * 20, bounds=RATE)
+    >>> [round(float(x), 3) for x in every], every.method
+    ([1.0, 0.832, 1.0], 'Clopper-Pearson')
+    >>> mean_interval([0.3, 0.2, 0.5]).warnings
+    ('Only 3 units: the interval is a rough guide.',)
     """
     values = finite_units("values", values)
-    _check(confidence, n_resamples)
-    if statistic is None:
-        ones = np.ones(values.shape[:1])
-        return ratio_interval(values, ones, n_resamples, confidence, rng)
-    rng = np.random.default_rng(rng)
-    estimate = np.asarray(statistic(values), dtype=np.float64)
+    check_options(confidence, n_resamples)
+    bounds = check_bounds(values, bounds)
+    flat = values.reshape(len(values), -1)
+    if together:
+        low, high, method = (
+            *_general(flat, confidence, n_resamples, rng, bounds, together=True),
+            TOGETHER.format(flat.shape[1]),
+        )
+    else:
+        low, high, method = _by_kind(flat, confidence, n_resamples, rng, bounds)
+    shape = values.shape[1:]
+    said = warnings_of(flat, bounded=bounds is not None)
+    return Interval(
+        values.mean(axis=0), low.reshape(shape), high.reshape(shape), method, said, len(values)
+    )
+
+
+def _by_kind(
+    values: np.ndarray,
+    confidence: float,
+    n_resamples: int,
+    rng: np.random.Generator | int,
+    bounds: Bounds | None,
+) -> tuple[np.ndarray, np.ndarray, str]:
+    n = len(values)
+    if bounds in (RATE, DIFFERENCE):
+        whole = (values == np.round(values)).all(axis=0)
+    else:
+        whole = np.zeros(values.shape[1], bool)
+    low, high = np.full((2, values.shape[1]), np.nan)
+    methods = []
+    if whole.any():
+        counted = values[:, whole]
+        if bounds == RATE:
+            _, low[whole], high[whole] = rate_interval(counted.sum(axis=0), n, confidence)
+        else:
+            up, down = (counted > 0).sum(axis=0), (counted < 0).sum(axis=0)
+            low[whole], high[whole] = paired_rate_ends(up, down, n, confidence)
+        methods.append(EXACT if bounds == RATE else PAIRED)
+    if not whole.all():
+        rest = values[:, ~whole]
+        low[~whole], high[~whole] = _general(rest, confidence, n_resamples, rng, bounds)
+        methods.append(STUDENTISED)
+    return low, high, "; ".join(methods) or STUDENTISED
+
+
+def _general(
+    values: np.ndarray,
+    confidence: float,
+    n_resamples: int,
+    rng: np.random.Generator | int,
+    bounds: Bounds | None,
+    *,
+    together: bool = False,
+) -> tuple[np.ndarray, np.ndarray]:
     if len(values) == 1:
-        nothing = np.full(estimate.shape, np.nan)
-        return Interval(estimate, nothing, nothing)
-    draws = rng.integers(len(values), size=(n_resamples, len(values)))
-    replicates = np.stack([np.asarray(statistic(values[draw]), float) for draw in draws])
-    return Interval(estimate, *percentile_interval(replicates, confidence))
+        nothing = np.full(values.shape[1], np.nan)
+        return nothing, nothing
+    low, high = studentised.ends(values, confidence, n_resamples, rng, together=together)
+    if bounds is None:
+        return low, high
+    found = studentised.moments(values)
+    # Gaffke's bounds of equal units: Dirichlet weights leave one more unit at most this much.
+    tail = (1 - confidence) / 2 / (values.shape[1] if together else 1)
+    share = 1 - tail ** (1 / len(values))
+    least, most = (found.mean + share * (bound - found.mean) for bound in bounds)
+    low = np.where(found.spread, low, least)
+    high = np.where(found.spread, high, most)
+    return np.clip(low, *bounds), np.clip(high, *bounds)
+
+
+def paired_difference_interval(
+    a: ArrayLike,
+    b: ArrayLike,
+    n_resamples: int = 2000,
+    confidence: float = 0.95,
+    rng: np.random.Generator | int = 0,
+    *,
+    bounds: Bounds | None = None,
+) -> Interval:
+    """Interval of ``mean(a - b)`` where row i of both belongs to the same unit; see `mean_interval`.
+
+    Parameters
+    ----------
+    bounds
+        Of the *difference*.
+
+    Examples
+    --------
+    >>> [round(float(x), 2) for x in paired_difference_interval([3, 4, 6], [1, 2, 3])]
+    [2.33, 0.33, 3.77]
+    """
+    a, b = finite_units("a", a), finite_units("b", b)
+    if a.shape != b.shape:
+        raise InputError(f"Paired values must have one shape; a has {a.shape}, b {b.shape}.")
+    return mean_interval(a - b, n_resamples, confidence, rng, bounds=bounds)
+
+
+def difference_interval(
+    a: ArrayLike,
+    b: ArrayLike,
+    confidence: float = 0.95,
+    *,
+    bounds: Bounds | None = None,
+) -> Interval:
+    """Interval of ``mean(a) - mean(b)`` of independent units: Newcombe's for rates, or Welch's t.
+
+    Parameters
+    ----------
+    a, b
+        (unit,) float.
+    bounds
+        Of the *values*. `RATE` and values of 0 and 1 make it a difference of two rates.
+
+    References
+    ----------
+    Newcombe 1998, "Interval estimation for the difference between independent proportions", method 10.
+
+    Examples
+    --------
+    >>> [round(float(x), 2) for x in difference_interval([1, 1, 1, 1, 0], [0] * 5, bounds=RATE)]
+    [0.8, 0.07, 0.99]
+    """
+    from scipy.stats import ttest_ind
+
+    a, b = finite_units("a", a), finite_units("b", b)
+    if a.ndim != 1 or b.ndim != 1:
+        raise InputError("Both samples must be one number per unit.")
+    check_options(confidence)
+    bounds = check_bounds(np.concatenate([a, b]), bounds)
+    estimate, n = a.mean() - b.mean(), min(len(a), len(b))
+    said = (few_units(n),) if n < FEW else ()
+    if bounds == RATE and set(np.unique([*a, *b])) <= {0.0, 1.0}:
+        # The exact intervals in Wilson's place: at least as wide where events are rare.
+        (p, p_low, p_high), (q, q_low, q_high) = (
+            rate_interval(x.sum(), len(x), confidence) for x in (a, b)
+        )
+        low = estimate - np.hypot(p - p_low, q_high - q)
+        high = estimate + np.hypot(p_high - p, q - q_low)
+        return Interval(estimate, low, high, "Newcombe, of Clopper-Pearson", said, n)
+    if n < 2:
+        return Interval(estimate, np.nan, np.nan, "Welch's t", said, n)
+    if not (a.std() or b.std()):
+        said += (f"All units of either sample are equal (n = {n}): no width is no certainty.",)
+        return Interval(estimate, estimate, estimate, "Welch's t", said, n)
+    low, high = ttest_ind(a, b, equal_var=False).confidence_interval(confidence)
+    if bounds is not None:
+        width = bounds[1] - bounds[0]
+        low, high = max(low, -width), min(high, width)
+    return Interval(estimate, low, high, "Welch's t", said, n)
+
+
+def leave_one_out(n_units: int) -> np.ndarray:
+    """Weights (1 + unit, unit) of units: all of them once, then each left out in turn.
+
+    A statistic of weighted sums, of all rows at once, is what `statistic_interval` and
+    `statistic_p_value` take.
+
+    Examples
+    --------
+    >>> leave_one_out(2).tolist()
+    [[1.0, 1.0], [0.0, 1.0], [1.0, 0.0]]
+    """
+    if n_units < 1:
+        raise InputError(f"Leaving one out needs at least one unit, not {n_units}.")
+    return np.vstack([np.ones(n_units), 1.0 - np.eye(n_units)])
+
+
+def pseudo_values(rows: np.ndarray) -> np.ndarray:
+    """Tukey's pseudo-values (unit, ...) of a statistic's `leave_one_out` rows (1 + unit, ...).
+
+    Their mean is the statistic without its bias of order 1/n, their spread its error over units; of a
+    mean they are the units' values. The statistic must be smooth: a largest of several is not (see
+    `weakest`), nor is a median.
+    """
+    n = len(rows) - 1
+    return n * rows[0] - (n - 1) * rows[1:]
+
+
+def statistic_interval(
+    rows: np.ndarray,
+    n_resamples: int = 2000,
+    confidence: float = 0.95,
+    rng: np.random.Generator | int = 0,
+    *,
+    bounds: Bounds | None = None,
+) -> Interval:
+    """Interval of any smooth statistic of units, from its `leave_one_out` rows.
+
+    The pseudo-values' mean is treated as `mean_interval` treats a mean; the estimate is the statistic
+    itself, and the interval lies about it.
+
+    Parameters
+    ----------
+    rows
+        (1 + unit, ...) float. A cell with a NaN has an interval of NaNs.
+    bounds
+        Of the statistic.
+
+    Examples
+    --------
+    >>> right, squares = np.array([1.0, 3, 4, 4, 5]), np.array([2.0, 4, 4, 6, 6])
+    >>> weights = leave_one_out(5)
+    >>> result = statistic_interval((weights @ right) / (weights @ squares), bounds=RATE)
+    >>> round(float(result.estimate), 3), bool(result.low < 17 / 22 < result.high)
+    (0.773, True)
+    """
+    rows = np.asarray(rows, dtype=np.float64)
+    if len(rows) < 2:
+        raise InputError(
+            "A statistic needs the rows of `leave_one_out`: all units, then each left out."
+        )
+    n, shape = len(rows) - 1, rows.shape[1:]
+    flat = rows.reshape(len(rows), -1)
+    there = np.isfinite(flat).all(axis=0)
+    low, high = np.full((2, flat.shape[1]), np.nan)
+    method, said = f"{STUDENTISED}, of jackknife pseudo-values", ()
+    if there.any() and n > 1:
+        values = pseudo_values(flat[:, there])
+        shift = flat[0, there] - values.mean(axis=0)  # the jackknife's estimate of the bias
+        values = values + shift
+        ends = _general(values, confidence, n_resamples, rng, None)
+        spread = studentised.moments(values).spread
+        if bounds is not None:
+            tail = 1 - ((1 - confidence) / 2) ** (1 / n)
+            edges = [values.mean(axis=0) + tail * (b - values.mean(axis=0)) for b in bounds]
+            ends = tuple(
+                np.clip(np.where(spread, end, edge), *bounds)
+                for end, edge in zip(ends, edges, strict=True)
+            )
+        low[there], high[there] = ends
+        said = warnings_of(values, bounded=bounds is not None)
+    return Interval(
+        flat[0].reshape(shape), low.reshape(shape), high.reshape(shape), method, said, n
+    )
 
 
 def ratio_interval(
     numerator: ArrayLike,
     denominator: ArrayLike,
-    n_resamples: int = 1000,
+    n_resamples: int = 2000,
     confidence: float = 0.95,
     rng: np.random.Generator | int = 0,
+    *,
+    bounds: Bounds | None = None,
 ) -> Interval:
-    """Interval of a ratio of sums, such as correct squares over all squares.
+    """Interval of a ratio of sums, such as correct squares over all squares, or a rate over clusters.
 
     Parameters
     ----------
     numerator, denominator
         Per-unit sums, (unit, ...); a 1-D denominator serves every column of the numerator.
+    bounds
+        Of the ratio.
 
     Examples
     --------
@@ -163,51 +347,19 @@ def ratio_interval(
     top, bottom = finite_units("numerator", numerator), finite_units("denominator", denominator)
     if len(top) != len(bottom):
         raise InputError(f"numerator has {len(top)} units, denominator {len(bottom)}.")
+    check_options(confidence, n_resamples)
     bottom = bottom.reshape(bottom.shape + (1,) * (top.ndim - bottom.ndim))
-    weights = bootstrap_weights(len(top), n_resamples, rng)
-
-    def ratio(sums_top: np.ndarray, sums_bottom: np.ndarray) -> np.ndarray:
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return np.where(sums_bottom == 0, np.nan, sums_top / sums_bottom)
-
-    estimate = ratio(top.sum(axis=0), bottom.sum(axis=0))
-    if len(top) == 1:
-        nothing = np.full(estimate.shape, np.nan)
-        return Interval(estimate, nothing, nothing)
-    replicates = ratio(resampled_sums(weights, top), resampled_sums(weights, bottom))
-    return Interval(estimate, *percentile_interval(replicates, confidence))
-
-
-def resampled_sums(weights: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Sums over units in every resample: weights (resample, unit), values (unit, ...)."""
-    flat = weights @ values.reshape(len(values), -1)
-    return flat.reshape(len(weights), *values.shape[1:])
-
-
-def paired_difference_interval(
-    a: ArrayLike,
-    b: ArrayLike,
-    n_resamples: int = 1000,
-    confidence: float = 0.95,
-    rng: np.random.Generator | int = 0,
-) -> Interval:
-    """Interval of ``mean(a - b)`` where row i of both belongs to the same unit.
-
-    Examples
-    --------
-    >>> tuple(map(float, paired_difference_interval([3, 4, 5], [1, 2, 3])))
-    (2.0, 2.0, 2.0)
-    """
-    a, b = finite_units("a", a), finite_units("b", b)
-    if a.shape != b.shape:
-        raise InputError(f"Paired values must have one shape; a has {a.shape}, b {b.shape}.")
-    return bootstrap_interval(a - b, None, n_resamples, confidence, rng)
+    weights = leave_one_out(len(top))
+    over = resampled_sums(weights, np.broadcast_to(bottom, top.shape))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        rows = np.where(over == 0, np.nan, resampled_sums(weights, top) / over)
+    return statistic_interval(rows, n_resamples, confidence, rng, bounds=bounds)
 
 
 def selectivity(
     scores: ArrayLike,
     control_scores: ArrayLike,
-    n_resamples: int = 1000,
+    n_resamples: int = 2000,
     confidence: float = 0.95,
     rng: np.random.Generator | int = 0,
 ) -> Interval:
@@ -225,25 +377,69 @@ def selectivity(
     return paired_difference_interval(scores, control_scores, n_resamples, confidence, rng)
 
 
-def wilson_interval(successes: ArrayLike, n: ArrayLike, confidence: float = 0.95) -> Interval:
-    """Wilson's (1927) score interval for a proportion of independent trials.
+def weakest(interval: Interval, axis: int = 0) -> Interval:
+    """Interval of the least of several effects along an axis: of a margin over every control.
+
+    Its p-value is the largest of theirs (Berger 1982).
 
     Examples
     --------
-    >>> [round(float(x), 3) for x in wilson_interval(8, 10)]
-    [0.8, 0.49, 0.943]
+    >>> [float(x) for x in weakest(Interval([0.3, 0.2], [0.1, 0.15], [0.5, 0.3]))]
+    [0.2, 0.1, 0.3]
     """
-    from scipy.special import ndtri
+    ends = (np.min(end, axis=axis) for end in interval)
+    return Interval(*ends, interval.method, interval.warnings, interval.n)
 
-    _check(confidence, 1)
-    k, n = np.asarray(successes, dtype=np.float64), np.asarray(n, dtype=np.float64)
-    if not ((n > 0) & (k >= 0) & (k <= n)).all():
-        raise InputError("A proportion needs 0 <= successes <= n and n > 0.")
-    z = ndtri(0.5 + confidence / 2)
-    p = k / n
-    centre = (p + z**2 / (2 * n)) / (1 + z**2 / n)
-    half = z / (1 + z**2 / n) * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
-    # At the ends the bound is the end itself; rounding must not push it past.
-    low = np.where(k == 0, 0.0, centre - half)
-    high = np.where(k == n, 1.0, centre + half)
-    return Interval(p, low, high)
+
+def bootstrap_weights(
+    n_units: int, n_resamples: int = 1000, rng: np.random.Generator | int = 0
+) -> np.ndarray:
+    """How often each unit is drawn in each bootstrap resample, for what is refitted to every one.
+
+    Returns
+    -------
+    ndarray
+        (resample, unit) float64; every row sums to `n_units`.
+
+    Examples
+    --------
+    >>> bootstrap_weights(4, 2, rng=0).sum(axis=1).tolist()
+    [4.0, 4.0]
+    """
+    if n_units < 1:
+        raise InputError(f"A bootstrap needs at least one unit, not {n_units}.")
+    check_options(0.5, n_resamples)
+    rng = np.random.default_rng(rng)
+    drawn = rng.integers(n_units, size=(n_resamples, n_units))
+    drawn += np.arange(n_resamples)[:, None] * n_units
+    counts = np.bincount(drawn.ravel(), minlength=n_resamples * n_units)
+    return counts.reshape(n_resamples, n_units).astype(np.float64)
+
+
+def percentile_interval(
+    replicates: np.ndarray, confidence: float = 0.95
+) -> tuple[np.ndarray, np.ndarray]:
+    """Low and high percentiles of `replicates` along their first axis: of what is drawn by lot.
+
+    As an interval of an estimate it is too narrow below about 50 units, and much too narrow on rare events
+    (docs/calibration.md): `mean_interval` and `statistic_interval` are for that. A replicate that is NaN is
+    left out; where all are, the interval is NaN.
+    """
+    check_options(confidence)
+    tail = (1 - confidence) / 2
+    replicates = np.asarray(replicates, dtype=np.float64)
+    missing = np.isnan(replicates)
+    if not missing.any():
+        low, high = np.quantile(replicates, [tail, 1 - tail], axis=0)
+        return low, high
+    # A cell without any value would make nanquantile warn: give it one and take it back.
+    empty = missing.all(axis=0)
+    filled = np.where(empty, 0.0, replicates)
+    low, high = np.nanquantile(filled, [tail, 1 - tail], axis=0)
+    return np.where(empty, np.nan, low), np.where(empty, np.nan, high)
+
+
+def resampled_sums(weights: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Sums over units in every resample: weights (resample, unit), values (unit, ...)."""
+    flat = weights @ values.reshape(len(values), -1)
+    return flat.reshape(len(weights), *values.shape[1:])

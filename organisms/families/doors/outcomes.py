@@ -143,7 +143,7 @@ def _step_reward(reward: np.ndarray) -> float:
 
 
 def outcome_rates(result: xr.Dataset, confidence: float = 0.95) -> xr.Dataset:
-    """Return how often each thing was reached first, with Wilson intervals.
+    """Return how often each thing was reached first, with Clopper & Pearson's intervals.
 
     Parameters
     ----------
@@ -158,7 +158,7 @@ def outcome_rates(result: xr.Dataset, confidence: float = 0.95) -> xr.Dataset:
     """
     import xarray as xr
 
-    from interp.statistics import wilson_interval
+    from interp.statistics import rate_interval
 
     kind, colour = result["first_kind"].values, result["first_colour"].values
     first = result["first"].values
@@ -171,7 +171,7 @@ def outcome_rates(result: xr.Dataset, confidence: float = 0.95) -> xr.Dataset:
     }
     n = len(kind)
     counts = [int(np.asarray(mask).sum()) for mask in reached.values()]
-    interval = wilson_interval(counts, n, confidence)
+    interval = rate_interval(counts, n, confidence)
     return xr.Dataset(
         {
             name: ("outcome", values)
@@ -179,5 +179,5 @@ def outcome_rates(result: xr.Dataset, confidence: float = 0.95) -> xr.Dataset:
         }
         | {"n_episodes": n},
         {"outcome": list(reached)},
-        {**result.attrs, "confidence": confidence, "intervals": "Wilson's, over episodes"},
+        {**result.attrs, "confidence": confidence, "intervals": "Clopper-Pearson, over episodes"},
     )

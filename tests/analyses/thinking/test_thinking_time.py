@@ -35,10 +35,11 @@ def test_not_found_on_one_level_of_luck():
 
 
 def test_the_effect_is_paired():
-    # Unpaired, a gain of 4 in 100 around one half would have an interval ten points wide.
+    # 4 of 100 gained, none lost: 2 · 1.96 · √((6/102 − (4/102)²) / 102) by Bonett and Price. Unpaired, rates
+    # around one half would make it three times as wide.
     result = thinking_time(Thinker(50, 4), TASKS, (0, 1), progress=False)
     cell = result.sel(source="trained", thinking=1)
-    assert float(cell.gain_high - cell.gain_low) < 0.09
+    assert float(cell.gain_high - cell.gain_low) == pytest.approx(0.0929, abs=1e-4)
 
 
 def test_bad_input():
