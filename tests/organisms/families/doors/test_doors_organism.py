@@ -179,9 +179,7 @@ def test_what_an_organism_says_of_its_game():
     assert set(organism[Objectives].diverging) == {"chests-many-keys"}
     doors = tiny_maze_organism()
     assert Milestones not in doors and Milestones not in doors.capabilities
-    with pytest.raises(
-        CapabilityError, match="can have it: 'doors', 'sokoban'; this one does not"
-    ):
+    with pytest.raises(CapabilityError, match="can have it: 'doors', 'sokoban'; this one does not"):
         doors[Milestones]
     for split in doors[Objectives].diverging:
         assert len(doors.tasks(split, 2)) == 2
