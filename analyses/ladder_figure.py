@@ -29,14 +29,13 @@ def strongest_rung(dataset: xr.Dataset, metric: str) -> xr.Dataset:
     rungs = rungs_of(dataset)
     if not rungs:
         return dataset
-    others = [str(s) for s in dataset.source.values if str(s) not in rungs]
     scores = dataset[metric].sel(source=rungs)
     over = [dim for dim in scores.dims if dim != "source"]
     best = rungs[int(scores.fillna(-np.inf).max(over).argmax("source"))]
-    networks = [name for name in others if name not in ("majority", "shuffled")]
-    shown = dataset.sel(source=[*networks, best, *others[len(networks) :]])
-    names = ["observation" if str(s) == best else str(s) for s in shown.source.values]
-    return shown.assign_coords(source=names)
+    every = [str(s) for s in dataset.source.values]
+    kept = [best if name == rungs[0] else name for name in every if name not in rungs[1:]]
+    names = ["observation" if name == best else name for name in kept]
+    return dataset.sel(source=kept).assign_coords(source=names)
 
 
 def draw_ladder(ax: Axes, dataset: xr.Dataset, metric: str) -> None:

@@ -93,6 +93,12 @@ def probes_show(fields: np.ndarray, known: bool) -> str:
             "easier to read than from the observation. It does not show that the answer was found by "
             "planning, nor that it is used: for that there are interventions."
         )
+    if not np.isfinite(fields).any():
+        return (
+            "The controls see the last observations, up to four: a state that remembers more may hold what "
+            "they cannot. A margin shows that a site holds the answer in a form that is easier to read than "
+            "from those; whether it is used, interventions show."
+        )
     return (
         "All sites see a part of the board that some control sees as well. A margin shows that they hold "
         "the answer in a form that is easier to read than from the observation; whether it is used, "

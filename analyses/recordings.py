@@ -6,7 +6,7 @@ import dataclasses
 import os
 import tempfile
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from analyses.control_networks import control_network
 from analyses.needs import Asked, no_plan_concepts, plan_concepts_of
 from analyses.question import CannotAsk
 from interp.errors import InputError, MesascopeError, TooFewClassesError, UnknownNameError
@@ -41,6 +42,10 @@ class Recorded:
         The organism's name.
     organism
         It itself; None if it is not to be had.
+    networks
+        The same observations through networks that learned nothing, by name; ``untrained`` among them.
+    spreads
+        How their activations' spread compares to the organism's (`analyses.control_networks`).
     """
 
     run: xr.Dataset
@@ -48,6 +53,8 @@ class Recorded:
     concepts: Mapping[str, Concept]
     name: str
     organism: Any = None
+    networks: Mapping[str, xr.Dataset] = dataclasses.field(default_factory=dict)
+    spreads: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
     def concept(self, name: str | Concept) -> Concept:
         """Return a concept by name; one that is given itself is returned as it is.
@@ -165,6 +172,7 @@ def recorded(
     *,
     thinking_steps: int = 0,
     untrained: Any = "auto",
+    control_networks: Sequence[str] = (),
     seed: int = 0,
     folder: str | os.PathLike | None = None,
     progress: bool = True,
@@ -186,6 +194,9 @@ def recorded(
         organism is loaded by its name if its weights are the recorded ones; a warning says if there
         is none to be had, as for a run in memory), None does without, or a store or run of the same
         episodes.
+    control_networks
+        With ``"auto"``: names of `analyses.control_networks.control_network` to replay it through, in
+        place of the untrained network as it comes.
     seed
         Of the recording and of the untrained weights.
     folder
@@ -235,17 +246,24 @@ def recorded(
         name, concepts = str(run.attrs.get("organism", "unknown")), _concepts(organism, run)
         if organism is None:
             organism = _same_organism(run)
+        networks: dict[str, xr.Dataset] = {}
+        spreads: dict[str, float] = {}
         if isinstance(untrained, str) and untrained == "auto":
             control = None
             if hasattr(organism, "untrained") and isinstance(path, str | os.PathLike):
-                control = where / "untrained.zarr"
-                recorded_sites = [site for site in organism.sites if site in run.data_vars]
                 assert organism is not None
-                fresh = organism.untrained(seed)
-                record_replay(
-                    fresh, path, control, sites=_beside(recorded_sites, run), progress=progress
-                )
-                control = open_store(control)
+                chosen = [site for site in organism.sites if site in run.data_vars]
+                chosen = _beside(chosen, run)
+                for kind in control_networks or ("untrained",):
+                    store = where / "untrained.zarr"
+                    if control_networks:
+                        fresh, spreads[kind] = control_network(kind, organism, run, chosen, seed)
+                        store = where / f"{kind.replace(' ', '-')}-matched.zarr"
+                    else:
+                        fresh = organism.untrained(seed)
+                    record_replay(fresh, path, store, sites=chosen, progress=progress)
+                    networks[kind] = open_store(store)
+                control = next(iter(networks.values()))
             if control is None:
                 warnings.warn(
                     "No untrained control: the run is not a store of an organism that can be loaded "
@@ -259,7 +277,9 @@ def recorded(
             control = untrained
         else:
             raise InputError(f"untrained is 'auto', None, a store or a run, not {untrained!r:.80}.")
-        yield Recorded(run, control, concepts, name, organism)
+        if control is not None and not networks:
+            networks["untrained"] = control
+        yield Recorded(run, control, concepts, name, organism, networks, spreads)
 
 
 def _is_dataset(source: Any) -> bool:

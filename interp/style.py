@@ -46,6 +46,8 @@ BLUE, ORANGE, GREEN, PINK, SKY, VERMILION, YELLOW, GREY = (
 SOURCE_COLOURS = {
     "trained": BLUE,
     "untrained": ORANGE,
+    "untrained s1": "#B87800",
+    "permuted": YELLOW,
     "observation": GREEN,
     "history": SKY,
     "majority": GREY,
@@ -54,6 +56,8 @@ SOURCE_COLOURS = {
 SOURCE_MARKERS = {
     "trained": "o",
     "untrained": "s",
+    "untrained s1": "s",
+    "permuted": "P",
     "observation": "^",
     "history": "v",
     "majority": "",
@@ -62,6 +66,8 @@ SOURCE_MARKERS = {
 SOURCE_DASHES = {
     "trained": "-",
     "untrained": "--",
+    "untrained s1": "--",
+    "permuted": (0, (3, 1, 1, 1)),
     "observation": "-.",
     "history": (0, (1, 1)),
     "majority": ":",

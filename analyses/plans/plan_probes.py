@@ -6,10 +6,13 @@ import os
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import xarray as xr
 
+from analyses.control_networks import CONTROL_NETWORKS
 from analyses.ladder_figure import draw_ladder, rungs_of, strongest_rung
 from analyses.needs import PlanConcepts
+from analyses.plans.chosen_cells import add_chosen_cells, chosen_cell
 from analyses.plans.concept_scores import SCORE_WORDS, main_scores, with_all_scores, words_of
 from analyses.probe_controls import add_what_sites_see, controls_of, what_sites_see
 from analyses.question import answer_plot, question
@@ -38,6 +41,7 @@ def plan_probes(
     sites: str | Iterable[str] | None = None,
     receptive_fields: int | Sequence[int] | None = None,
     untrained: Any = "auto",
+    control_networks: Sequence[str] = CONTROL_NETWORKS,
     seed: int = 0,
     folder: str | os.PathLike | None = None,
     progress: bool = True,
@@ -69,6 +73,10 @@ def plan_probes(
         both for concepts of squares, 1 for all others, which have no neighbours.
     untrained, folder
         See `analyses.recordings.recorded`.
+    control_networks
+        With ``untrained="auto"``: which networks that learned nothing see the same observations. By default
+        two seeds of untrained weights, scaled so that activations have the trained network's spread, and
+        the trained weights shuffled; see `analyses.control_networks.control_network`.
     seed
         Of recording, split, sample, shuffling, bootstrap and the untrained weights.
     **options
@@ -95,9 +103,15 @@ def plan_probes(
                                                     NaN if that is not known
         sees_steps                                  site, tick: how many observations, at most 4
         score_metric                                concept: macro_f1, or r2 of a number
-        p_value, p_holm                             as margin, for that metric only (no metric dim)
-        found                                       concept: margin > 0 somewhere, Holm-corrected
-                                                    over receptive_field, site and tick
+        p_value, p_holm                             as margin, for that metric only (no metric dim);
+                                                    Holm over receptive_field, site and tick
+        validation_margin                           concept, receptive_field, site, tick: margin on
+                                                    held-out training levels
+        chosen                                      the same: the cell where that is largest
+        chosen_p_holm                               concept, receptive_field: of the chosen cell's
+                                                    margin, Holm over receptive_field
+        found                                       concept: margin > 0 at a chosen cell; somewhere at
+                                                    all (p_holm) if no training levels were held out
         direction, intercept                        concept, source, site, tick, class, channel:
                                                     the 1 × 1 probes' weights, of concepts with
                                                     places
@@ -143,6 +157,7 @@ def plan_probes(
         tasks,
         sites,
         untrained=untrained,
+        control_networks=tuple(control_networks),
         seed=seed,
         folder=folder,
         progress=progress,
@@ -176,6 +191,10 @@ def plan_probes(
         "analysis": "plan_probes",
         "organism": recording.name,
         "classes_left_out": left_out(asked),
+        "control_networks": "; ".join(
+            f"{name}: activations' spread {ratio:.2f} of the trained network's"
+            for name, ratio in recording.spreads.items()
+        ),
         "seed": seed,
     }
     dataset = add_what_sites_see(dataset, sees)
@@ -189,7 +208,7 @@ def plan_probes(
     margin = add_verdict(margin, "margin", over, dataset.n_groups)
     for name in ("p_value", "p_holm", "found"):
         dataset[name] = margin[name]
-    return dataset
+    return add_chosen_cells(dataset)
 
 
 def _probes_of(
@@ -216,7 +235,7 @@ def _probes_of(
             classes=concept.classes,
             negative=concept.negative,
             receptive_field=field,
-            untrained=recording.untrained,
+            untrained=recording.networks,
             shared=shared,
             **options,
         )
@@ -338,22 +357,31 @@ def last_tick(dataset: xr.Dataset) -> xr.Dataset:
 
 
 def best_cells(dataset: xr.Dataset, metric: str | None = None) -> list[dict[str, Any]]:
-    """Return, for every concept and receptive field, the cell with the largest margin, as rows.
+    """Return, for every concept and receptive field, one cell, as rows.
+
+    The cell that held-out *training* levels choose (`analyses.plans.chosen_cells`), so that its score, margin
+    and interval on the test levels are those of a cell that they did not choose; ``p (Holm)`` is
+    corrected over the receptive fields alone. Where nothing was held out (a single penalty), the
+    cell with the largest margin on the test levels, corrected over all cells: if there are
+    significant ones, it is one of them.
 
     `metric` is the score; each concept's own (macro-F1, R² of a number) unless told.
-    If there are significant cells, it is one of them. The cell is chosen by the same test levels
-    that score it: quote it with its corrected p-value.
     """
     rows = []
     for concept in dataset.concept.values:
         name = metric or str(main_scores(dataset).sel(concept=concept).item())
         for field in dataset.receptive_field.values:
-            cells = dataset.margin.sel(concept=concept, receptive_field=field, metric=name)
-            at = best_cell(cells, dataset.p_holm.sel(concept=concept, receptive_field=field))
+            of = dataset.sel(concept=concept, receptive_field=field)
+            cells = of.margin.sel(metric=name)
+            at, p = chosen_cell(of), of.chosen_p_holm
+            if at is None:
+                at, p = best_cell(cells, of.p_holm), None
             if at is None:
                 continue
             where = {dim: cells[dim].values[index] for dim, index in at.items()}
-            point = dataset.sel(concept=concept, receptive_field=field, metric=name, **where)
+            point = of.sel(metric=name, **where)
+            if not np.isfinite(point.margin):
+                continue
             rows.append(
                 {
                     "concept": str(concept),
@@ -366,7 +394,7 @@ def best_cells(dataset: xr.Dataset, metric: str | None = None) -> list[dict[str,
                     "margin": float(point.margin),
                     "low": float(point.margin_low),
                     "high": float(point.margin_high),
-                    "p (Holm)": float(point.p_holm),
+                    "p (Holm)": float(point.p_holm if p is None else p),
                     "n": int(point.n_episodes),
                 }
             )

@@ -31,7 +31,9 @@ METHODS = (
     "site, tick and receptive field, weights shared over squares.",
     "The margin is the trained network's score minus the best control's, the best control chosen "
     "anew in each resample.",
-    "The untrained control replays the trained network's own observations.",
+    "The controls are as strong as what is claimed: the observation has probes of up to the whole board, of "
+    "the last four steps and with a hidden layer; penalties are chosen on training levels for all alike.",
+    "Untrained and shuffled networks replay the trained network's own observations.",
     "Actions are greedy.",
     "A probe shows what can be read, not what is used: that is what the interventions are for.",
     "Steering: probe directions of the organism's own training levels are added to one site at a time "
@@ -117,10 +119,10 @@ def _probe_verdicts(probes: xr.Dataset) -> Verdicts:
         found = bool(probes.found.sel(concept=concept))
         text = (
             f"The {words} {'can be read' if found else 'is not shown to be readable'} beyond every "
-            f"control: best margin {_interval(cell['margin'], cell['low'], cell['high'])} {cell['metric']} "
+            f"control: margin {_interval(cell['margin'], cell['low'], cell['high'])} {cell['metric']} "
             f"over the {cell['best control']} control, at {cell['site']} tick {cell['tick']}, "
             f"{cell['receptive field']} probe (score {cell['score']:.3f}, n = {cell['n']} episodes, "
-            f"Holm p = {cell['p (Holm)']:.1g})."
+            f"Holm p = {cell['p (Holm)']:.1g}). {probes.attrs['probes_show']}"
         )
         out[f"plan_probes: {words}"] = {"found": found, "text": text}
     return out
@@ -234,10 +236,14 @@ def _probes_section(page: Report, results: dict[str, xr.Dataset], figure: Any) -
     page.figure(
         figure,
         "Macro-F1 (all classes, as in Bush et al.) of linear probes at the last tick of each site, "
-        "beside the same probe on the untrained network, on the raw observation (one-hot tiles, same "
-        "receptive field), on that and the observation one step before (history), on shuffled labels, and "
-        "the majority class. Whiskers: 95 % bootstrap over held-out levels.",
+        "beside the same probe on networks that learned nothing, on shuffled labels, the majority class, and "
+        "the strongest probe of the observation (one-hot tiles). The last panel has all of those: of more "
+        "squares, of the last observations, with a hidden layer (MLP); lines: the network's best site. "
+        "Whiskers: 95 % bootstrap over held-out levels.",
     )
+    page.text(probes.attrs["probes_show"])
+    if probes.attrs["control_networks"]:
+        page.text(f"Networks that learned nothing: {probes.attrs['control_networks']}.")
     if probes.attrs["classes_left_out"]:
         page.text(
             "Classes that hardly occur are left out of labels and scores here and below: "
@@ -247,8 +253,8 @@ def _probes_section(page: Report, results: dict[str, xr.Dataset], figure: Any) -
         page.text(_failed_share(results["thinking_time"]))
     page.table(
         best_cells(probes),
-        "Largest margin over the best control, per concept and receptive field. p is Holm-corrected "
-        "over all sites, ticks and receptive fields of the concept.",
+        "Margin over the best control, per concept and receptive field, at the site and tick that held-out "
+        "training levels choose. p is Holm-corrected over the receptive fields of the concept.",
     )
     page.table(
         _both_f1(probes), "Two papers' F1 are not the same number: both, 1×1 probes, last tick."

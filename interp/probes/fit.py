@@ -153,6 +153,8 @@ def fit_probes(
         best_control                              metric, site, tick
         margin_over, _low, _high                  control, metric, site, tick: trained − that control
         penalty                                   source, site, tick: the L2 penalty chosen
+        validation                                source, site, tick: the score (macro-F1, R²) on the
+                                                  training levels by which it was chosen
         confusion                                 source, site, tick, class, predicted_class
         coef, intercept                           source, site, tick, class, channel, ky, kx
                                                   (``feature`` for targets without squares)

@@ -30,6 +30,8 @@ class SmallNetwork:
     network: Any
     mean: np.ndarray
     spread: np.ndarray
+    validation: float = np.nan
+    """Score (macro-F1, or R²) on the rows it was stopped by; NaN without any."""
 
     def predict(self, rows: np.ndarray) -> np.ndarray:
         """Predictions (row,) from raw features (row, feature)."""
@@ -102,7 +104,7 @@ def fit_network(
                     break
     if n_classes is None:
         kept = _InUnits(kept, offset, width)
-    return SmallNetwork(kept, mean, spread)
+    return SmallNetwork(kept, mean, spread, best if len(held) else np.nan)
 
 
 @dataclass

@@ -197,19 +197,21 @@ def _add_coefficients(
     shape = result[next(iter(result.data_vars))].shape[:3]
     coef = np.full((*shape, outputs, widest, k, k), np.nan)
     intercept = np.full((*shape, outputs), np.nan)
-    penalty = np.full(shape, np.nan)
+    penalty, validation = np.full(shape, np.nan), np.full(shape, np.nan)
     converged = np.ones(shape, dtype=bool)
     for s, source in enumerate(result.source.values):
         of_all = scored.get((str(source), ""))
         if of_all is not None:
-            penalty[s] = of_all.probes[0].penalty if of_all.probes else np.nan
+            if of_all.probes:
+                penalty[s], validation[s] = of_all.probes[0].penalty, of_all.probes[0].validation
             continue
         for i, (site, f) in enumerate(features.items()):
             for j, tick in enumerate(ticks):
                 if (at := _tick_index(f, tick)) is None:
                     continue
                 probe = _of(scored, str(source), site).probes[at]
-                converged[s, i, j], penalty[s, i, j] = probe.converged, probe.penalty
+                converged[s, i, j] = probe.converged
+                penalty[s, i, j], validation[s, i, j] = probe.penalty, probe.validation
                 if probe.coef is not None and probe.intercept is not None:
                     coef[s, i, j, :, : f.n_channels] = probe.coef
                     intercept[s, i, j] = probe.intercept
@@ -241,6 +243,8 @@ def _add_coefficients(
     result["converged"] = (("source", "site", "tick"), converged)
     words = "the L2 penalty chosen on held-out training levels, in units of the features' spread"
     result["penalty"] = (("source", "site", "tick"), penalty, {"definition": words})
+    words = "macro-F1, or R², on held-out training levels: what a cell may be chosen by"
+    result["validation"] = (("source", "site", "tick"), validation, {"definition": words})
 
 
 def _add_counts(

@@ -124,6 +124,8 @@ class Probe:
     estimator: Any = None
     converged: bool = True
     penalty: float = np.nan
+    validation: float = np.nan
+    """Score (macro-F1, R²) on the training levels held out to choose by; NaN if nothing was chosen."""
 
     def predict(
         self, rows: np.ndarray, receptive_field: int, regression: bool, shift: float = 0.0
@@ -273,12 +275,13 @@ def _fit_logistic(
         return [fit for [fit] in every]
 
     penalties = {name: problem.how.penalties[0] for name in found}
+    validated = {name: [np.nan] * len(x) for name in found}
     if len(problem.how.penalties) > 1 and held.any() and not held.all():
         learned = [np.ascontiguousarray(rows[:, ~held]) for rows in x]
         for name, y in found.items():
             there = held & (y >= 0)
 
-            def score(penalty: float, y: np.ndarray = y, there: np.ndarray = there) -> float:
+            def score(penalty: float, y: np.ndarray = y, there: np.ndarray = there) -> list[float]:
                 scores = []
                 # As much of a penalty for each row as in the fit to all of them.
                 for rows, fit in zip(
@@ -286,17 +289,20 @@ def _fit_logistic(
                 ):
                     outputs = fit.coef @ rows[:-1, there] + fit.intercept[:, None]
                     scores.append(score_of(outputs.argmax(axis=0), y[there], problem.n_classes))
-                return float(np.mean(scores))
+                return scores
 
-            penalties[name] = (
-                max(problem.how.penalties, key=score) if there.any() else penalties[name]
-            )
+            if there.any():
+                by_penalty = {penalty: score(penalty) for penalty in problem.how.penalties}
+                penalties[name] = max(by_penalty, key=lambda p: float(np.mean(by_penalty[p])))
+                validated[name] = by_penalty[penalties[name]]
         del learned
     probes: dict[str, list[Probe]] = {}
     for name, y in found.items():
         probes[name] = [
-            Probe(f.coef.reshape(-1, *shape), f.intercept, None, f.converged, penalties[name])
-            for f in fits(list(x), y, penalties[name])
+            Probe(
+                f.coef.reshape(-1, *shape), f.intercept, None, f.converged, penalties[name], score
+            )
+            for f, score in zip(fits(list(x), y, penalties[name]), validated[name], strict=True)
         ]
     return probes
 
@@ -308,19 +314,17 @@ def _fit_networks(
     probes: dict[str, list[Probe]] = {}
     for name, y in found.items():
         there = y >= 0 if problem.n_classes is not None else np.isfinite(y)
-        probes[name] = [
-            Probe(
-                estimator=fit_network(
-                    np.ascontiguousarray(rows[:-1, there].T),
-                    y[there],
-                    held[there],
-                    problem.how.hidden,
-                    problem.n_classes,
-                    problem.how.seed,
-                )
+        probes[name] = []
+        for rows in x:
+            network = fit_network(
+                np.ascontiguousarray(rows[:-1, there].T),
+                y[there],
+                held[there],
+                problem.how.hidden,
+                problem.n_classes,
+                problem.how.seed,
             )
-            for rows in x
-        ]
+            probes[name].append(Probe(estimator=network, validation=network.validation))
     return probes
 
 
@@ -369,6 +373,7 @@ def _fit_ridge(problem: Problem, features: Features, shuffled: bool) -> dict[str
     sides = 2 if len(problem.how.penalties) > 1 and problem.validation.any() else 1
     gram = np.zeros((sides, features.n_ticks, n_features + 1, n_features + 1))
     moments = np.zeros((sides, features.n_ticks, n_features + 1, n_outputs))
+    squares = np.zeros((sides, n_outputs))
     piece = max(1, _PIECE_BYTES // (8 * features.n_ticks * (n_features + 1)))
     for at, rows in features.blocks(problem.train, used):
         e, s, square = np.nonzero(present[at])
@@ -385,15 +390,24 @@ def _fit_ridge(problem: Problem, features: Features, shuffled: bool) -> dict[str
             x, y = x.astype(np.float64), np.concatenate(y, axis=1)
             gram[side] += x @ x.transpose(0, 2, 1)
             moments[side] += x @ y
+            squares[side] += (y * y).sum(axis=0)
     shape = (columns, features.n_channels, k, k)
     probes: dict[str, list[Probe]] = {}
     for i, name in enumerate(targets):
         own = moments[..., i * columns : (i + 1) * columns]
-        penalty = _ridge_penalty(problem, gram, own)
+        penalty, validated = _ridge_penalty(
+            problem, gram, own, squares[:, i * columns : (i + 1) * columns]
+        )
         solved = _solve_ridges(problem, gram.sum(axis=0), own.sum(axis=0), penalty)
         offset = centre if problem.n_classes is None else 0.0
         probes[name] = [
-            Probe(w[:, :-1].reshape(shape), w[:, -1] + offset, penalty=penalty) for w in solved
+            Probe(
+                w[:, :-1].reshape(shape),
+                w[:, -1] + offset,
+                penalty=penalty,
+                validation=validated[t],
+            )
+            for t, w in enumerate(solved)
         ]
     return probes
 
@@ -418,21 +432,31 @@ def _solve_ridges(
     )
 
 
-def _ridge_penalty(problem: Problem, gram: np.ndarray, moments: np.ndarray) -> float:
-    """Return the penalty with the least squared error on the rows held out, over all ticks."""
+def _ridge_penalty(
+    problem: Problem, gram: np.ndarray, moments: np.ndarray, squares: np.ndarray
+) -> tuple[float, list[float]]:
+    """Return the penalty with the least squared error on the rows held out, over all ticks.
+
+    And the R² there at every tick: of numbers, since classes are not scored by it.
+    """
+    unknown = [np.nan] * gram.shape[1]
     if len(gram) < 2 or not gram[0, 0, -1, -1]:
-        return problem.how.penalties[0]
+        return problem.how.penalties[0], unknown
     share = gram[0, 0, -1, -1] / gram[:, 0, -1, -1].sum()
+    held, total = gram[1], float(squares[1].sum())
 
-    def error(penalty: float) -> float:
-        total = 0.0
-        for t, w in enumerate(_solve_ridges(problem, gram[0], moments[0], penalty * share)):
-            total += float(
-                np.einsum("oi,ij,oj->", w, gram[1, t], w) - 2 * (w.T * moments[1, t]).sum()
-            )
-        return total
+    def errors(penalty: float) -> list[float]:
+        return [
+            total + float(np.einsum("oi,ij,oj->", w, held[t], w) - 2 * (w.T * moments[1, t]).sum())
+            for t, w in enumerate(_solve_ridges(problem, gram[0], moments[0], penalty * share))
+        ]
 
-    return min(problem.how.penalties, key=error)
+    by_penalty = {penalty: errors(penalty) for penalty in problem.how.penalties}
+    best = min(by_penalty, key=lambda penalty: sum(by_penalty[penalty]))
+    if problem.n_classes is not None:
+        return best, unknown
+    spread = total - float(moments[1, 0, -1, 0]) ** 2 / float(held[0, -1, -1])
+    return best, [1 - error / spread if spread > 0 else np.nan for error in by_penalty[best]]
 
 
 def _ridge_columns(

@@ -252,13 +252,15 @@ def test_bad_input():
 def test_the_figure_shows_every_concept_and_the_time_course(leading):
     figure = plot_objective_probes(leading)
     *panels, pointing, course = figure.axes
-    assert len(panels) == 3 and all(len(ax.patches) == 7 for ax in panels)
-    assert len(pointing.patches) == 3 * 7
+    assert len(panels) == 3 and all(len(ax.patches) == 6 for ax in panels)
+    assert len(pointing.patches) == 3 * 6
     heights = [patch.get_height() for patch in panels[0].patches]  # type: ignore[attr-defined]
-    drawn = leading.accuracy.sel(concept="goal", site="h", tick=0)
-    assert heights == pytest.approx(drawn.values.tolist())
+    drawn = leading.accuracy.sel(concept="goal", site="h", tick=0).copy()
+    shown = ["trained", "untrained", "observation", "position", "nearest", "shuffled"]
+    drawn.loc["observation"] = drawn.sel(source=["observation", "history"]).max()  # the strongest
+    assert heights == pytest.approx(drawn.sel(source=shown).values.tolist())
     labels = [line.get_label() for line in course.get_lines()]
-    assert labels == [*leading.source.values, "chance"]
+    assert labels == [*shown, "chance"]
     assert "lead found" in course.get_title(loc="left")
 
 
