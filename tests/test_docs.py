@@ -26,6 +26,7 @@ PAGES = (
     "own-model",
     "command-line",
     "planners",
+    "compiled",
 )
 EXTRAS = {"own-model": ("stable_baselines3", "sb3_contrib", "foundation_policy", "transformers")}
 """Page → packages of the extra ``agents`` that it uses."""

@@ -106,6 +106,7 @@ class Cell(nn.Module):
         self.mix = SameConv2d(
             config.channels, config.channels, ONE, bias=False, generator=generator
         )
+        assert self.update.bias is not None
         nn.init.constant_(self.update.bias, 0.5)  # in the middle of what the clamp lets through
         self.gates = SitePoint("gate", "y", "x", ticks=ticks)
         self.h = SitePoint("channel", "y", "x", ticks=ticks)

@@ -109,7 +109,7 @@ def _planes(observation: xr.DataArray) -> np.ndarray:
 def _followed(plan: np.ndarray, planes: np.ndarray, concept: str) -> tuple[float, ...]:
     """Return the `MEASURES` of one map (y, x), from where the agent is in planes (plane, y, x)."""
     kinds = [PLANES.index(kind.name.lower()) for kind in Kind]
-    walls, objects = planes[PLANES.index("wall")], planes[kinds].any(0)
+    walls, objects = planes[PLANES.index("wall")], planes[kinds].max(0)
     aim = concept.removeprefix("way_to_")
     goal = planes[PLANES.index(aim)] if aim in WANTED else objects
     used, length, valid, solves = np.zeros(plan.shape, bool), 0, True, False
