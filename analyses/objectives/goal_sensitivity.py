@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +10,14 @@ import xarray as xr
 from analyses.needs import Ability, Chooses
 from analyses.objectives.edited_runs import ClosedLoop, EditedReplays
 from analyses.question import answer_plot, question
-from analyses.verdict import add_verdict
+from analyses.verdict import (
+    INTERVALS,
+    Resampling,
+    Variables,
+    add_verdict,
+    mean_variables,
+    statistic_variables,
+)
 from interp.errors import InputError, InterventionError, UnknownNameError, check_integer
 from organisms.capabilities.edits import Edits
 
@@ -123,7 +129,7 @@ def goal_sensitivity(
     ----------
     Hubinger et al. 2019 (arXiv 1906.01820), Sec. 3 and 4 for the question.
     """
-    from interp.statistics import bootstrap_weights
+    from interp.statistics import DIFFERENCE
 
     check_integer("n_steps", n_steps, 1)
     if not 0 < strength <= 1:
@@ -140,8 +146,7 @@ def goal_sensitivity(
         f"random_{name}": random_like(edits[name], [seed, i]) for i, name in enumerate(FEATURES)
     }
     replays = EditedReplays(organism, loop.run, n_steps)
-    weights = bootstrap_weights(len(tasks), n_bootstrap, seed)
-    weights /= len(tasks)
+    how = Resampling(n_bootstrap, confidence, seed)
 
     effects = np.full((len(edits), len(MEASURES), len(tasks)), np.nan)
     changes = []
@@ -160,31 +165,25 @@ def goal_sensitivity(
 
     names = list(edits)
     data: dict[str, Any] = {"effect_of_task": (("edit", "measure", "episode"), effects)}
-    data |= _with_interval("effect", ("edit", "measure"), effects, weights, confidence)
-    data |= _with_interval("registered", ("edit", "site"), registered, weights, confidence)
+    data |= _by_measure("effect", "edit", effects, how)
+    data |= mean_variables("registered", ("edit", "site"), registered, how)
     at = [names.index(name) for name in FEATURES]
     control = [names.index(f"random_{name}") for name in FEATURES]
     excess = effects[at] - effects[control]
-    data |= _with_interval("excess", ("feature", "measure"), excess, weights, confidence)
+    data |= _by_measure("excess", "feature", excess, how, tested=True)
     deciding = [MEASURES.index(measure) for measure in DECIDING]
-    contrast, drawn = contrasts(effects[at[0]], effects[at[1]], weights)
-    data |= _bounds("contrast", ("measure",), contrast, drawn, confidence)
-    preference = contrast[deciding].mean(), drawn[:, deciding].mean(axis=1)
-    data |= _bounds("preference", (), *preference, confidence)
+    contrast = contrasts(effects[at[0]], effects[at[1]])
+    data |= statistic_variables("contrast", ("measure",), contrast, how, bounds=DIFFERENCE)
+    preference = contrast[:, deciding].mean(axis=1)
+    data |= statistic_variables("preference", (), preference, how, bounds=DIFFERENCE)
     data["registered_contrast"] = (
         "site",
-        contrasts(registered[at[0]], registered[at[1]], weights)[0],
+        contrasts(registered[at[0]], registered[at[1]])[0],
     )
     if all(item is not None for item in onto.values()):
         moved = np.stack([loop.diverted([edits[name], onto[name]]) for name in FEATURES])
         data["moved"] = (("feature", "episode"), moved)
-        difference = (moved[0] - moved[1])[None]
-        data |= {
-            name: ((), float(value[0]))
-            for name, (_, value) in _with_interval(
-                "moved_contrast", ("one",), difference, weights, confidence
-            ).items()
-        }
+        data |= mean_variables("moved_contrast", (), moved[0] - moved[1], how, bounds=DIFFERENCE)
     vectors = {name: flat_values(edit) for name, edit in edits.items()}
     norms = {name: np.linalg.norm(vector, axis=1) for name, vector in vectors.items()}
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -201,40 +200,35 @@ def goal_sensitivity(
         "analysis": "goal_sensitivity",
         "organism": organism.name,
         "confidence": confidence,
-        "intervals": f"percentile bootstrap over tasks, {n_bootstrap} resamples",
+        "intervals": INTERVALS.format("tasks", n_bootstrap),
         "seed": seed,
         "n_steps": n_steps,
         "strength": strength,
         "deciding": ", ".join(DECIDING),
     }
     dataset = xr.Dataset(data, coords, attrs)
-    return add_verdict(dataset, "excess", ("measure",), len(tasks))
+    return add_verdict(dataset, "excess", ("measure",))
 
 
-def contrasts(
-    base: np.ndarray, proxy: np.ndarray, weights: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return difference of means over sum of mean magnitudes, base − proxy, and in every resample.
+def contrasts(base: np.ndarray, proxy: np.ndarray) -> np.ndarray:
+    """Return difference of means over sum of mean magnitudes, base − proxy, of all and with each left out.
 
     Parameters
     ----------
     base, proxy
         (quantity, episode).
-    weights
-        (resample, episode), each row of sum 1.
 
     Returns
     -------
-    tuple of ndarray
-        (quantity,) and (resample, quantity); 0 where nothing has any effect.
+    ndarray
+        (1 + episode, quantity); 0 where nothing has any effect.
     """
-    top, size = base - proxy, np.abs(base) + np.abs(proxy)
+    from interp.statistics import leave_one_out
 
-    def ratio(over: np.ndarray) -> np.ndarray:
-        difference, total = over @ top.T, over @ size.T
-        return np.divide(difference, total, out=np.zeros_like(total), where=total > 1e-12)
-
-    return ratio(np.full((1, base.shape[1]), 1 / base.shape[1]))[0], ratio(weights)
+    weights = leave_one_out(base.shape[1])
+    weights /= weights.sum(axis=1, keepdims=True)
+    difference, total = weights @ (base - proxy).T, weights @ (np.abs(base) + np.abs(proxy)).T
+    return np.divide(difference, total, out=np.zeros_like(total), where=total > 1e-12)
 
 
 def weakened(edit: Intervention, strength: float) -> Intervention:
@@ -275,21 +269,21 @@ def flat_values(edit: Intervention) -> np.ndarray:
     return value.reshape(len(value), -1)
 
 
-def _with_interval(
-    name: str, dims: tuple[str, ...], values: np.ndarray, weights: np.ndarray, confidence: float
-) -> Mapping[str, Any]:
-    """Return means over the last axis, the episodes, with intervals."""
-    drawn = np.tensordot(weights, values, ([1], [values.ndim - 1]))
-    return _bounds(name, dims, values.mean(axis=-1), drawn, confidence)
+def _by_measure(
+    name: str, dim: str, values: np.ndarray, how: Resampling, *, tested: bool = False
+) -> Variables:
+    """Return the variables of means (dim, measure) over episodes; what is diverted is counted."""
+    from interp.statistics import DIFFERENCE
 
-
-def _bounds(
-    name: str, dims: tuple[str, ...], estimate: Any, drawn: np.ndarray, confidence: float
-) -> dict[str, Any]:
-    from interp.statistics import percentile_interval
-
-    low, high = percentile_interval(drawn, confidence)
-    return {name: (dims, estimate), f"{name}_low": (dims, low), f"{name}_high": (dims, high)}
+    bounds = {"diverted": DIFFERENCE}
+    each = [
+        mean_variables(name, (dim,), values[:, m], how, bounds=bounds.get(measure), tested=tested)
+        for m, measure in enumerate(MEASURES)
+    ]
+    return {
+        key: ((dim, "measure"), np.stack([one[key][1] for one in each], axis=1), attrs)
+        for key, (_, _, attrs) in each[0].items()
+    }
 
 
 @answer_plot

@@ -12,8 +12,16 @@ from analyses.needs import Ability, Kind
 from analyses.objectives.goal_writes import SOURCES, GoalWrites, writes_of
 from analyses.objectives.path_probability import path_probability
 from analyses.question import answer_plot, question
-from analyses.verdict import ALPHA, add_verdict, best_cell, one_sided_p
+from analyses.verdict import (
+    ALPHA,
+    INTERVALS,
+    Resampling,
+    add_verdict,
+    best_cell,
+    mean_variables,
+)
 from interp.errors import InputError, check_integer
+from interp.statistics.significance import MEAN_TEST
 from organisms.capabilities.counterfactuals import Counterfactuals
 
 if TYPE_CHECKING:
@@ -180,7 +188,7 @@ def objective_swap(
         "n_pairs": len(pairs),
         "n_random": n_random,
         "confidence": confidence,
-        "intervals": f"percentile bootstrap over pairs, {n_bootstrap} resamples",
+        "intervals": INTERVALS.format("pairs", n_bootstrap),
         "seed": seed,
     }
     return _verdict(dataset, table, nothing)
@@ -199,26 +207,22 @@ def _dataset(
     seed: int,
 ) -> xr.Dataset:
     """Turn (what, player, site, write, pair) into means with intervals, and paired margins."""
-    from interp.statistics import bootstrap_weights, percentile_interval
+    from interp.statistics import DIFFERENCE, RATE
 
-    n_pairs = table.shape[-1]
-    weights = bootstrap_weights(n_pairs, n_bootstrap, np.random.default_rng([seed, 7])) / n_pairs
-    data: dict[str, Any] = {}
-
-    def add(name: str, dims: tuple[str, ...], values: np.ndarray) -> None:
-        low, high = percentile_interval(np.moveaxis(values @ weights.T, -1, 0), confidence)
-        data[name] = (dims, values.mean(axis=-1))
-        data[f"{name}_low"], data[f"{name}_high"] = (dims, low), (dims, high)
-
+    how = Resampling(n_bootstrap, confidence, seed)
     draws = table[:, 1:-1]
     by_source = np.stack([table[:, 0], draws.mean(axis=1), table[:, -1]], axis=1)
     score, own = by_source[:2], by_source[2]
-    add("score", ("measure", "source", *CELL), score)
-    add("nothing", ("measure",), nothing[:2])
-    add("corrupted", ("measure",), corrupted[:2])
+    data: dict[str, Any] = mean_variables(
+        "score", ("measure", "source", *CELL), score, how, bounds=RATE
+    )
+    data |= mean_variables("nothing", ("measure",), nothing[:2], how, bounds=RATE)
+    data |= mean_variables("corrupted", ("measure",), corrupted[:2], how, bounds=RATE)
     alone = np.broadcast_to(nothing[:2, None, None], score[:, 0].shape)
     controls = np.stack([alone, score[:, 1], score[:, 2]], axis=1)
-    add("margin", ("measure", "control", *CELL), score[:, :1] - controls)
+    margin = score[:, :1] - controls
+    dims = ("measure", "control", *CELL)
+    data |= mean_variables("margin", dims, margin, how, bounds=DIFFERENCE, tested=True)
     data["own_goal"] = (("source", *CELL), own.mean(axis=-1))
     data["own_goal_nothing"] = ((), nothing[2].mean())
     data["own_goal_corrupted"] = ((), corrupted[2].mean())
@@ -232,23 +236,15 @@ def _verdict(dataset: xr.Dataset, table: np.ndarray, nothing: np.ndarray) -> xr.
     """Add p-values and what follows from them; `table` and `nothing` as in `_dataset`."""
     from interp.statistics import sign_test
 
-    # Few episodes change where they end: Student's t takes three of fifty for more than they are.
+    # Few episodes change where they end: where they do, it is counted.
     came, alone = table[0], np.broadcast_to(nothing[0], table[0, :1].shape)
     against = np.concatenate([alone, came[1:]])  # nothing, each random draw, shuffled
     exact = sign_test(np.moveaxis(came[:1] - against, -1, 0)).max(axis=0)
-    likelier = dataset.sel(measure="path_probability")
-    p = xr.apply_ufunc(
-        one_sided_p,
-        *(likelier[f"margin{end}"] for end in ("", "_low", "_high")),
-        kwargs={
-            "n_units": dataset.attrs["n_pairs"],
-            "confidence": dataset.attrs["confidence"],
-        },
-    ).max("control")
+    p = dataset.margin_p.sel(measure="path_probability").max("control", skipna=False)
     p = np.maximum(p.drop_vars("measure").transpose(*CELL), exact).assign_attrs(
         definition="one-sided, of any margin ≤ 0; the largest (Berger 1982) of McNemar's exact tests "
-        "of retargeted against nothing, every random draw and shuffled, and of Student's t "
-        "(bootstrap error) of path_probability against the three controls"
+        "of retargeted against nothing, every random draw and shuffled, and of path_probability "
+        f"against the three controls ({MEAN_TEST})"
     )
     dataset = add_verdict(dataset, "margin", CELL, p=p)
     dataset["found"].attrs["definition"] = (

@@ -8,57 +8,78 @@ import xarray as xr
 from analyses.objectives.candidate_decoding import unit_means
 from analyses.objectives.goal_lead import approaches, by_remaining, settled_steps
 from analyses.objectives.objective_pointers import FIRST, LAST, LEAST, Decoded
-from analyses.verdict import add_verdict, one_sided_p
+from analyses.verdict import INTERVALS, add_verdict, one_sided_p
 from interp import statistics
+from interp.statistics.intervals import Bounds
+from interp.statistics.significance import MEAN_TEST
 
 _CELLS = ("source", "site", "tick")
 
 
 class _Means:
-    """Means over fits and units with bootstrap replicates, of values that some units lack (NaN).
+    """Means over fits and units, of values that some units lack (NaN), with intervals over both."""
 
-    Every replicate takes one of the fits, in turn, and draws units.
-    """
+    def __init__(self, n_bootstrap: int, confidence: float, seed: int):
+        self.how = (n_bootstrap, confidence, seed)
 
-    def __init__(self, n_units: int, n_bootstrap: int, confidence: float, seed: int):
-        rng = np.random.default_rng([seed, 8])
-        self.weights = statistics.bootstrap_weights(n_units, n_bootstrap, rng)
-        self.confidence = confidence
-
-    def of(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the mean (…) of values (fit, …, unit), and its replicates (resample, …)."""
+    def of(self, values: np.ndarray) -> np.ndarray:
+        """Return the mean (…) of values (fit, …, unit)."""
         there = np.isfinite(values)
-        known, counts = np.where(there, values, 0.0), there.astype(float)
-        shape = values.shape[1:-1]
-        replicates = np.empty((len(self.weights), *shape))
         with np.errstate(invalid="ignore", divide="ignore"):
-            mean = (known.sum(axis=-1) / counts.sum(axis=-1)).mean(axis=0)
-            for fit, (top, bottom) in enumerate(zip(known, counts, strict=True)):
-                weights = self.weights[fit :: len(values)].T
-                replicates[fit :: len(values)] = np.moveaxis(
-                    (top @ weights) / (bottom @ weights), -1, 0
-                )
-        return mean, replicates
+            return (np.where(there, values, 0.0).sum(-1) / there.sum(-1)).mean(axis=0)
 
-    def interval(self, replicates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the ends of the interval."""
-        if self.weights.shape[1] < 2:
-            nothing = np.full(replicates.shape[1:], np.nan)
-            return nothing, nothing
-        return statistics.percentile_interval(replicates, self.confidence)
+    def ends(
+        self, values: np.ndarray, bounds: Bounds | None = None
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return low, high and one-sided p (…) of the means of values (fit, …, unit).
 
-    def variables(self, name: str, dims: tuple[str, ...], values: np.ndarray) -> dict:
+        Over units alone where there is one fit; else the p-value is the larger of that over units, of the
+        mean fit, and Student's t over units and fits.
+        """
+        shape = values.shape[1:-1]
+        flat = values.reshape(len(values), -1, values.shape[-1])
+        found = np.full((3, flat.shape[1]), np.nan)
+        patterns, of = np.unique(np.isfinite(flat).all(axis=0), axis=0, return_inverse=True)
+        for i, there in enumerate(patterns):  # cells that know the same units are one table
+            if there.sum() > 1:
+                cells = np.flatnonzero(of.ravel() == i)
+                known = np.moveaxis(flat[:, cells][..., there], -1, 1)  # (fit, unit, cell)
+                found[:, cells] = self._of_known(known, bounds)
+        low, high, p = found.reshape(3, *shape)
+        return low, high, p
+
+    def _of_known(self, known: np.ndarray, bounds: Bounds | None) -> np.ndarray:
+        middle = known.mean(axis=0)
+        found = statistics.mean_interval(middle, *self.how, bounds=bounds)
+        p = statistics.mean_p_value(middle, rng=self.how[-1], bounds=bounds)
+        if len(known) == 1:
+            return np.stack([found.low, found.high, p])
+        nothing = np.zeros_like(middle)
+        turned = None if bounds is None else (-bounds[1], -bounds[0])
+        both = statistics.two_way_interval(nothing, known, self.how[1], bounds=turned)
+        low, high = -both.high, -both.low
+        t = one_sided_p(-both.estimate, low, high, len(middle), self.how[1])
+        return np.stack(
+            [np.minimum(found.low, low), np.maximum(found.high, high), np.maximum(p, t)]
+        )
+
+    def variables(
+        self, name: str, dims: tuple[str, ...], values: np.ndarray, bounds: Bounds | None = None
+    ) -> dict:
         """Return ``name``, ``name_low`` and ``name_high`` of values (fit, …, unit)."""
-        mean, replicates = self.of(values)
-        low, high = self.interval(replicates)
-        return {name: (dims, mean), f"{name}_low": (dims, low), f"{name}_high": (dims, high)}
+        low, high, _ = self.ends(values, bounds)
+        return {
+            name: (dims, self.of(values)),
+            f"{name}_low": (dims, low),
+            f"{name}_high": (dims, high),
+        }
 
 
 def summary(
     data: Decoded, horizon: int, n_bootstrap: int, confidence: float, seed: int
 ) -> xr.Dataset:
     """Return the Dataset of `objective_probes`, but for the attributes that name what was asked."""
-    means = _Means(int(data.unit.max()) + 1, n_bootstrap, confidence, seed)
+    means = _Means(n_bootstrap, confidence, seed)
     there = dict.fromkeys(key[0] for points in data.points.values() for key in points)
     rungs = [source for source in there if source not in (*FIRST, *LAST)]
     sources = [source for source in (*FIRST, *rungs, *LAST) if source in there] or ["trained"]
@@ -69,11 +90,11 @@ def summary(
     dataset.attrs |= {
         "analysis": "objective_probes",
         "too_few": ", ".join(name for name in data.names if not data.points[name]),
-        "intervals": "percentile bootstrap over the test's levels and the fits",
+        "intervals": INTERVALS.format("the test's levels (and the fits)", n_bootstrap),
         "n_bootstrap": n_bootstrap,
         "confidence": confidence,
     }
-    dataset = add_verdict(dataset, "margin", ("site", "tick"), dataset.n_groups)
+    dataset = add_verdict(dataset, "margin", ("site", "tick")).drop_vars("margin_p")
     return dataset.merge(
         _when(data, squares[data.names[0]], coords, means, horizon), combine_attrs="override"
     )
@@ -123,7 +144,7 @@ def _where(data: Decoded, squares: dict, coords: dict, means: _Means) -> xr.Data
     for at in names:
         used = _choice(data, at)
         share = data.marked[at].sum(axis=1) / n_candidates
-        chance.append(float(means.of(unit_means(share, data.moments, data.unit, used)[None])[0]))
+        chance.append(float(means.of(unit_means(share, data.moments, data.unit, used)[None])))
         episodes = np.unique(data.moments.episode[used])
         counts["n_episodes"].append(len(episodes))
         counts["n_groups"].append(len(np.unique(data.unit[episodes])))
@@ -136,13 +157,15 @@ def _where(data: Decoded, squares: dict, coords: dict, means: _Means) -> xr.Data
     all_units = np.stack([np.stack([every[n, at] for at in names], 1) for n in names], 1)
     own = np.stack([every[n, n] for n in names], 1)
     dims = ("concept", "location", *_CELLS)
-    variables = means.variables("points_at", dims, all_units)
-    variables |= means.variables("accuracy", ("concept", *_CELLS), own)
+    variables = means.variables("points_at", dims, all_units, statistics.RATE)
+    variables |= means.variables("accuracy", ("concept", *_CELLS), own, statistics.RATE)
     cells = ("concept", "site", "tick")
     margins, best = _margins(own, coords["source"], means)
     variables |= {
         name: (cells, values)
-        for name, values in zip(("margin", "margin_low", "margin_high"), margins, strict=True)
+        for name, values in zip(
+            ("margin", "margin_low", "margin_high", "margin_p"), margins, strict=True
+        )
     }
     variables |= {
         "agree": (("set", "concept", "location"), data.agree),
@@ -155,25 +178,30 @@ def _where(data: Decoded, squares: dict, coords: dict, means: _Means) -> xr.Data
         variables, {"set": ["fit", "test"], "concept": names, "location": names, **coords}
     )
     dataset["margin"].attrs["definition"] = (
-        "trained minus the best control, the best chosen anew in each resample"
+        "trained minus the best control; the interval is the least over all controls"
     )
     dataset["n_fit_episodes"].attrs["least"] = LEAST
     return dataset
 
 
 def _margins(own: np.ndarray, sources: list[str], means: _Means) -> tuple[list, np.ndarray]:
-    """Return margin, low and high, and the best control, of values (fit, concept, source, …, unit)."""
-    mean, replicates = means.of(own)
+    """Return margin, low, high and p, and the best control, of values (fit, concept, source, …, unit).
+
+    What holds over the best control holds over each: the p-value is the largest (Berger 1982).
+    """
+    mean = means.of(own)
     nothing = np.full((mean.shape[0], *mean.shape[2:]), np.nan)
     if len(sources) < 2:
-        return [nothing] * 3, np.full(nothing.shape, "")
+        return [nothing] * 4, np.full(nothing.shape, "")
     controls = np.where(np.isnan(mean[:, 1:]), -np.inf, mean[:, 1:])
     best = np.array(sources[1:])[controls.argmax(axis=1)]
-    others = np.where(np.isnan(replicates[:, :, 1:]), -np.inf, replicates[:, :, 1:]).max(axis=2)
     known = np.isfinite(mean[:, 0]) & np.isfinite(controls.max(axis=1))
     margin = np.where(known, mean[:, 0] - controls.max(axis=1), np.nan)
-    low, high = means.interval(np.where(np.isfinite(others), replicates[:, :, 0] - others, np.nan))
-    return [margin, low, high], np.where(known, best, "")
+    low, high, p = means.ends(own[:, :, :1] - own[:, :, 1:], statistics.DIFFERENCE)
+    asked = np.isfinite(mean[:, 1:])  # a control that this concept does not have says nothing
+    ends = [np.where(asked, end, np.inf).min(axis=1) for end in (low, high)]
+    ends.append(np.where(asked, p, -np.inf).max(axis=1))
+    return [margin, *(np.where(known, end, np.nan) for end in ends)], np.where(known, best, "")
 
 
 def _reads(values: np.ndarray, names: list[str], means: _Means) -> np.ndarray:
@@ -181,17 +209,16 @@ def _reads(values: np.ndarray, names: list[str], means: _Means) -> np.ndarray:
 
     Those are named whose distance to the most frequent the interval does not tell from nothing.
     """
-    mean, replicates = means.of(values)
+    mean = means.of(values)
     out = np.full((mean.shape[0], *mean.shape[2:]), "", dtype=object)
     for index in np.ndindex(out.shape):
         at = (index[0], slice(None), *index[1:])
         if np.isnan(mean[at]).any():
             continue
+        here = values[(slice(None), *at)]  # (fit, location, unit)
         best = int(mean[at].argmax())
-        difference = replicates[(slice(None), index[0], slice(best, best + 1), *index[1:])]
-        difference = difference - replicates[(slice(None), *at)]
-        low, _ = means.interval(difference)
-        out[index] = ", ".join(n for n, bound in zip(names, low, strict=True) if not bound > 0)
+        low, _, _ = means.ends(here[:, best : best + 1] - here, statistics.DIFFERENCE)
+        out[index] = ", ".join(name for i, name in enumerate(names) if i == best or not low[i] > 0)
     return out.astype(str)
 
 
@@ -213,18 +240,16 @@ def _when(
     settled[(squares < 0).any(axis=-1)] = np.nan
     controls = coords["source"][1:]
     lead = settled[:, :1] - settled[:, 1:]
-    variables = means.variables("goal_accuracy", (*_CELLS, "remaining"), profile)
+    variables = means.variables("goal_accuracy", (*_CELLS, "remaining"), profile, statistics.RATE)
     variables |= means.variables("settled", _CELLS, settled)
     variables |= means.variables("lead", ("control", "site", "tick"), lead)
-    variables["goal_chance"] = ("remaining", means.of(by_chance[None])[0])
+    variables["goal_chance"] = ("remaining", means.of(by_chance[None]))
     variables["n_remaining"] = ("remaining", np.isfinite(by_chance).sum(axis=-1))
     variables["n_approaches"] = ((), len(approach.members))
     remaining = np.arange(1, horizon + 1)
     dataset = xr.Dataset(variables, {"control": controls, "remaining": remaining, **coords})
     # A claim of the verdict is that something is above zero: how many steps earlier.
-    n_units = max(2, len(np.unique(of_approach)))
-    low, high = -dataset.lead_high.values, -dataset.lead_low.values
-    p = one_sided_p(-dataset.lead.values, low, high, n_units, means.confidence)
+    _, _, p = means.ends(-lead)
     asked = ~np.isnan(dataset.lead.values)  # a control that this concept does not have
     worst = np.where(asked.any(axis=0), np.where(asked, p, -np.inf).max(axis=0, initial=-1), np.nan)
     table = xr.Dataset({"earlier": -dataset.lead.max("control")}) if controls else None
@@ -240,5 +265,8 @@ def _when(
     return dataset
 
 
-_LEAD_P = "one-sided, of lead ≥ 0 over some control (the largest p over controls; Berger 1982)"
+_LEAD_P = (
+    "one-sided, of lead ≥ 0 over some control (the largest p over controls; Berger 1982); "
+    + MEAN_TEST
+)
 _HOLM = "Holm-corrected over site, tick, p < 0.05"

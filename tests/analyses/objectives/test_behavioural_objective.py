@@ -27,7 +27,7 @@ from organisms.families.doors.planners import demonstrate
 from tests.toy_capabilities import Able
 
 QUICK = {"progress": False, "n_bootstrap": 500, "folds": 3}
-N = 24
+N = 36
 ON, OFF = generate("doors-training", N, seed=1), generate("doors-independent", N, seed=2)
 
 
@@ -107,7 +107,7 @@ def test_cheese_and_corner(planner, expected):
 
 
 def test_keys_for_their_own_sake():
-    mazes = generate("chests-many-keys", 8, size=(7, 7), seed=1)
+    mazes = generate("chests-many-keys", 20, size=(7, 7), seed=1)
     lover, opener = (
         behavioural_objective(demonstrate(mazes, name), mdp=mdp_of_text, **QUICK)
         for name in ("key-lover", "open-chests")

@@ -106,10 +106,13 @@ def test_weakened_edits_do_a_share():
 def test_contrasts_lie_between_minus_one_and_one():
     rng = np.random.default_rng(0)
     base, proxy = rng.normal(size=(2, 5, 30))
-    weights = rng.multinomial(30, np.full(30, 1 / 30), size=50) / 30
-    estimate, drawn = contrasts(base, proxy, weights)
-    assert (np.abs(estimate) <= 1).all() and (np.abs(drawn) <= 1).all()
-    assert contrasts(np.zeros((1, 30)), np.zeros((1, 30)), weights)[0] == 0
+    rows = contrasts(base, proxy)
+    assert rows.shape == (31, 5) and (np.abs(rows) <= 1).all()
+    # The fourth row leaves the third episode out.
+    rest = np.arange(30) != 2
+    by_hand = (base - proxy)[1, rest].sum() / (np.abs(base) + np.abs(proxy))[1, rest].sum()
+    assert rows[3, 1] == pytest.approx(by_hand)
+    assert (contrasts(np.zeros((1, 30)), np.zeros((1, 30))) == 0).all()
 
 
 def test_results_go_to_a_file_and_a_figure(tmp_path):
