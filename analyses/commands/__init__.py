@@ -1,6 +1,7 @@
 """The commands of the command line, one dataclass each: its fields are the options."""
 
 from analyses.commands.base import Command
+from analyses.commands.calibration import Calibrate
 from analyses.commands.figures import Figures, Reproduce
 from analyses.commands.populations import (
     EvaluateObjectives,
@@ -24,6 +25,7 @@ COMMANDS: dict[str, type[Command]] = {
     "evaluate-objectives": EvaluateObjectives,
     "objectives": Objectives,
     "population": Population,
+    "calibrate": Calibrate,
     "figures": Figures,
     "reproduce": Reproduce,
     "open": Open,

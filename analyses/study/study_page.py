@@ -6,6 +6,7 @@ from typing import Any
 
 import xarray as xr
 
+from analyses.calibration.counts import calibration_line
 from analyses.plans.concept_scores import main_scores, words_of
 from analyses.plans.plan_probes import best_cells, last_tick
 from analyses.question import UNASKED, is_unasked, sentence
@@ -23,8 +24,8 @@ QUESTIONS = {
 }
 
 METHODS = (
-    "Levels are split by level: no level is on both sides. Intervals are percentile bootstraps over "
-    "levels or episodes, never over steps.",
+    "Levels are split by level: no level is on both sides. Intervals are over levels or "
+    "episodes, never over steps: rates exact, scores by the studentised bootstrap (docs/calibration.md).",
     "Labels are the organism's own later actions in the same episode, whether it succeeds or not; "
     "thinking steps carry the label of step 0.",
     "Probes: multinomial logistic regression with an L2 penalty on standardised features, one per "
@@ -70,7 +71,10 @@ def verdicts(results: dict[str, xr.Dataset], unanswered: dict[str, str]) -> Verd
         question = QUESTIONS[name.partition("-")[0]]
         text = f"{question} Could not be answered for this data ({name}): {reason}"
         out[name] = {"found": None, "answer": UNANSWERED, "text": text}
-    for verdict in out.values():
+    for name, verdict in out.items():
+        line = calibration_line(name.partition(":")[0].partition("-")[0])
+        if line and verdict["found"] is not None:
+            verdict["calibration"] = line
         verdict.setdefault("answer", "found" if verdict["found"] else "not found")
     return out
 
@@ -186,7 +190,9 @@ def study_page(
     """
     page = Report(title, subtitle).section("In short")
     for verdict in said.values():
-        page.verdict(verdict["text"], verdict["found"])
+        page.verdict(
+            " ".join([verdict["text"], verdict.get("calibration", "")]).strip(), verdict["found"]
+        )
     if card is not None:
         page.section("The organism").text(card.summary)
         fields = ("paper", "task", "training", "licence", "limits")

@@ -1,0 +1,1 @@
+"""How often analyses find something where there is nothing, and how large an effect they find."""
