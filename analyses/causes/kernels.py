@@ -183,7 +183,7 @@ def kernels(
     Taufeeque et al. 2025 (arXiv 2506.10138), Figs. 1 and 5: linear and turning plan-extension
     kernels.
     """
-    from interp.statistics import percentile_interval
+    from interp.statistics import percentile_interval, rank_p_value
 
     edges = _kernels_of(organism)
     directions = {str(k): (int(v[0]), int(v[1])) for k, v in organism[Places].directions.items()}
@@ -246,8 +246,7 @@ def kernels(
         "seed": seed,
     }
     dataset = xr.Dataset(data, coords, attrs)
-    least = (random >= statistics - 1e-12).sum(axis=0)
-    p = np.where(np.isnan(statistics), np.nan, (least + 1) / (n_random + 1))
+    p = rank_p_value(statistics, random)
     definition = "one-sided; channels drawn at random from the same sites"
     p_value = xr.DataArray(
         p, {dim: coords[dim] for dim in dims}, dims, attrs={"definition": definition}

@@ -11,8 +11,8 @@ from analyses.needs import Ability
 from analyses.populations.forecast_agents import (
     SCHEMES,
     SCOPES,
+    each_left_out,
     groups_of,
-    resamples,
     same_agents,
     scopes_of,
 )
@@ -26,8 +26,16 @@ from analyses.populations.forecast_scores import (
     rank_correlation,
 )
 from analyses.question import answer_plot, question
-from analyses.verdict import ALPHA, add_verdict, one_sided_p
+from analyses.verdict import ALPHA, INTERVALS, add_verdict
 from interp.errors import UnknownNameError
+from interp.statistics import (
+    DIFFERENCE,
+    RATE,
+    statistic_interval,
+    statistic_p_value,
+    weakest,
+)
+from interp.statistics.significance import MEAN_TEST
 from organisms.capabilities.edits import Edits
 from organisms.capabilities.objectives import Objectives
 
@@ -147,6 +155,8 @@ def forecast(
     area, ranks = np.full((3, *shape), np.nan), np.full((3, *shape), np.nan)
     p_permutation = np.full(shape, np.nan)
     gain = np.full((3, len(INTERNAL), *shape[1:]), np.nan)
+    p_gain = np.full(gain.shape[1:], np.nan)
+    how = (n_bootstrap, confidence, seed)
     best = np.full(shape[1:], "", dtype=object)
     n_units = np.zeros(shape[1:], int)
     score = np.full((*shape[:2], n), np.nan)
@@ -161,14 +171,14 @@ def forecast(
             here = scopes[scope]
             if here.sum() < 2:
                 continue
-            weights, n_units[j, k] = resamples(groups[scheme][here], n_bootstrap, seed)
+            weights, n_units[j, k] = each_left_out(groups[scheme][here])
             drawn = {}
             for i, name in enumerate(FORECASTS):
                 wins = comparisons[name].wins[np.ix_(here, here)]
                 drawn[name] = auroc(wins, label[here], weights)
-                area[:, i, j, k] = _interval(drawn[name], confidence)
+                area[:, i, j, k] = statistic_interval(drawn[name], *how, bounds=RATE)
                 together = rank_correlation(wins, pursued[here], weights)
-                ranks[:, i, j, k] = _interval(together, confidence)
+                ranks[:, i, j, k] = statistic_interval(together, *how, bounds=DIFFERENCE)
                 if name in INTERNAL and not np.isnan(area[0, i, j, k]):
                     rng = np.random.default_rng([seed, j, k])
                     null = permuted_aurocs(models[name], pursued, label, here, n_permutations, rng)
@@ -179,8 +189,10 @@ def forecast(
             if not np.isnan(list(known.values())).any():
                 best[j, k] = max(known, key=lambda name: known[name])
                 for i, name in enumerate(INTERNAL):
-                    difference = drawn[name] - drawn[best[j, k]]
-                    gain[:, i, j, k] = _interval(difference, confidence)
+                    # What is better than the best baseline is better than each (Berger 1982).
+                    over = np.stack([drawn[name] - drawn[other] for other in BASELINES], axis=1)
+                    gain[:, i, j, k] = weakest(statistic_interval(over, *how, bounds=DIFFERENCE))
+                    p_gain[i, j, k] = statistic_p_value(over, rng=seed, bounds=DIFFERENCE).max()
     cells = ("forecast", "scheme", "scope")
     data: dict[str, Any] = {}
     for name, dims, values in (
@@ -193,6 +205,7 @@ def forecast(
     in_scope = np.stack([scopes[scope] for scope in SCOPES])
     data |= {
         "permutation_p": (cells, p_permutation),
+        "gain_p": (("internal", *cells[1:]), p_gain),
         "best_baseline": (cells[1:], best),
         "score": (("forecast", "scheme", "agent"), score),
         "n_agents": ("scope", in_scope.sum(axis=1)),
@@ -216,7 +229,7 @@ def forecast(
         "penalty": penalty,
         "seed": seed,
         "confidence": confidence,
-        "intervals": f"percentile bootstrap over groups or agents, {n_bootstrap} resamples",
+        "intervals": INTERVALS.format("groups or agents", n_bootstrap),
         "n_permutations": n_permutations,
     }
     return _with_verdict(xr.Dataset(data, coords, attrs))
@@ -224,16 +237,11 @@ def forecast(
 
 def _with_verdict(dataset: xr.Dataset) -> xr.Dataset:
     """Add p-values and ``found``: better than the best baseline, and than dealing out the targets."""
-    # With few agents a bootstrap of AUROCs is too sure of itself; the permutations are exact.
-    p_gain = xr.apply_ufunc(
-        lambda e, lo, hi, n: one_sided_p(e, lo, hi, n, dataset.attrs["confidence"]),
-        *(dataset[f"gain{end}"] for end in ("", "_low", "_high")),
-        dataset.n_units,
-    )
+    # Few agents have AUROCs of odd distributions; the permutations are exact.
     dealt = dataset.permutation_p.sel(forecast=list(INTERNAL)).drop_vars("forecast")
-    p = np.maximum(p_gain, dealt.rename(forecast="internal"))
+    p = np.maximum(dataset.gain_p, dealt.rename(forecast="internal"))
     p = p.transpose("internal", "scheme", "scope").assign_attrs(
-        definition="one-sided, the larger of two: of gain ≤ 0 (Student's t, bootstrap error), and of "
+        definition=f"one-sided, the larger of two: of gain ≤ 0 over every baseline ({MEAN_TEST}), and of "
         "permutation_p"
     )
     dataset = add_verdict(dataset, "gain", ("internal", "scheme"), p=p)
@@ -272,14 +280,6 @@ def _compared(
         return models, compare(models, pursued)
     score = traits.preference.values if name == "preference" else np.zeros(len(pursued))
     return score, compare_scores(score)
-
-
-def _interval(drawn: np.ndarray, confidence: float) -> tuple[Any, ...]:
-    from interp.statistics import percentile_interval
-
-    if np.isnan(drawn[0]):
-        return (np.nan,) * 3
-    return drawn[0], *percentile_interval(drawn[1:], confidence)
 
 
 @answer_plot

@@ -79,20 +79,19 @@ def scopes_of(behaviour: xr.Dataset) -> dict[str, np.ndarray]:
     return dict(zip(SCOPES, (everyone, decided, coinciding, coinciding & decided), strict=True))
 
 
-def resamples(group: np.ndarray, n_bootstrap: int, seed: int) -> tuple[np.ndarray, int]:
-    """Return how often each agent counts in a bootstrap, and of how many units that is.
+def each_left_out(group: np.ndarray) -> tuple[np.ndarray, int]:
+    """Return which agents count with each unit left out in turn, and how many units there are.
 
     Returns
     -------
     tuple
-        (1 + resample, agent) float64, everyone once in the first row; the number of groups, or of agents
+        (1 + unit, agent) float64, everyone in the first row; the number of groups, or of agents
         if there are fewer than `MIN_RESAMPLED_GROUPS` groups.
     """
-    from interp.statistics import bootstrap_weights
+    from interp.statistics import leave_one_out
 
     unit = np.unique(group, return_inverse=True)[1].reshape(-1)
     if unit.max() + 1 < MIN_RESAMPLED_GROUPS:
         unit = np.arange(len(group))
     n_units = int(unit.max()) + 1
-    drawn = bootstrap_weights(n_units, n_bootstrap, seed)[:, unit]
-    return np.vstack([np.ones(len(unit)), drawn]), n_units
+    return leave_one_out(n_units)[:, unit], n_units

@@ -12,6 +12,7 @@ from analyses.needs import Ability
 from analyses.objectives.goal_sensitivity import goal_sensitivity
 from analyses.populations.population import about, agents_of, as_column, mean_return
 from analyses.question import question
+from analyses.verdict import INTERVALS
 from interp.errors import InputError, check_integer
 from organisms.capabilities.edits import Edits
 from organisms.capabilities.objectives import Objectives
@@ -136,7 +137,7 @@ def population_traits(
         "n": n,
         "seed": seed,
         "confidence": 0.95,
-        "intervals": f"percentile bootstrap over tasks, {n_bootstrap} resamples",
+        "intervals": INTERVALS.format("tasks", n_bootstrap),
     }
     return xr.Dataset(data, coords, attrs)
 
