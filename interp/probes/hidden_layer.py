@@ -16,9 +16,11 @@ from interp.probes.metrics import (
     regression_sums,
 )
 
-EPOCHS = 60
+ROUNDS = 60
 PATIENCE = 5
-"""Epochs without a better score after which the best network so far is taken."""
+"""Rounds without a better score after which the best network so far is taken."""
+_STEPS = 50
+"""Updates in a round, at least (at most one epoch of many rows): few rows make few batches."""
 _LEAST_SPREAD = 0.1
 """Of the widest feature: a rare plane of ones is not blown up to the size of a common one."""
 
@@ -61,7 +63,7 @@ def fit_network(
         (row,) int, or float where `n_classes` is None.
     validation
         (row,) bool: rows that are not learned from. When their score (macro-F1, or R²) has not
-        become better for a while, the best network is taken. Without any, half of `EPOCHS` are run.
+        become better for a while, the best network is taken. Without any, half of `ROUNDS` are run.
     hidden
         Units.
     seed
@@ -75,7 +77,7 @@ def fit_network(
     spread = rows[learn].std(axis=0, dtype=np.float64).astype(np.float32)
     spread = np.maximum(spread, _LEAST_SPREAD * max(float(spread.max(initial=0)), 1e-12))
     rows = (rows - mean) / spread
-    options = {
+    options: dict[str, Any] = {
         "hidden_layer_sizes": (hidden,),
         "batch_size": min(256, len(learn)),
         "random_state": seed,
@@ -90,8 +92,10 @@ def fit_network(
     best, kept, since = -np.inf, network, 0
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        for _ in range(EPOCHS if len(held) else EPOCHS // 2):
-            network.partial_fit(rows[learn], targets[learn], **classes)
+        epochs = max(1, _STEPS * options["batch_size"] // len(learn))
+        for _ in range(ROUNDS if len(held) else ROUNDS // 2):
+            for _ in range(epochs):
+                network.partial_fit(rows[learn], targets[learn], **classes)
             if not len(held):
                 kept = network
                 continue

@@ -29,7 +29,7 @@ def test_the_cell_is_the_one_that_training_levels_like_best():
     both = table([[0.9, 0.7], [0.8, 0.2], [0.1, 0.9]], [0.001, 0.2])
     result = add_chosen_cells(both)
     assert chosen_cell(result.isel(concept=0, receptive_field=0)) == {"site": 1, "tick": 0}
-    assert float(result.chosen_p_holm) == 0.2 and not bool(result.found.item())
+    assert result.chosen_p_holm.item() == 0.2 and not bool(result.found.item())
     assert int(result.chosen.sum()) == 1
 
 
