@@ -122,11 +122,11 @@ def decode(
                 continue
             pair = [Features.of(run[site], site, grid) for run in data if run is not None]
             ticks[site] = np.array([-1]) if pair[0].ticks is None else np.asarray(pair[0].ticks)
-            x = [
+            x_fit, x_test = (
                 decoding.read(f, m, receptive_field)
                 for f, m in zip(pair, (before, moments), strict=True)
-            ]
-            add(source, site, *x)
+            )
+            add(source, site, x_fit, x_test)
     rungs = _rungs(controls, dict(zip(("y", "x"), grid, strict=True)), receptive_field)
     for source, x_fit, x_test, hidden in _observed(runs, (before, moments), grid, rungs):
         add(source, "", x_fit, x_test, hidden)
