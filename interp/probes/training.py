@@ -22,6 +22,8 @@ from interp.probes.solver import (
 
 SAMPLE_BYTES = 512 << 20
 SAMPLE_ROWS = 100_000
+SELECTION_ROWS = 10_000
+"""Squares that the probes between which a penalty is chosen are fitted on: fewer, to save time."""
 _PIECE_BYTES = 32 << 20
 _SPREAD_ROWS = 16_384
 
@@ -277,24 +279,30 @@ def _fit_logistic(
     penalties = {name: problem.how.penalties[0] for name in found}
     validated = {name: [np.nan] * len(x) for name in found}
     if len(problem.how.penalties) > 1 and held.any() and not held.all():
-        learned = [np.ascontiguousarray(rows[:, ~held]) for rows in x]
+        learn = _some(~held, SELECTION_ROWS)
+        learned = [np.ascontiguousarray(rows[:, learn]) for rows in x]
         for name, y in found.items():
-            there = held & (y >= 0)
-
-            def score(penalty: float, y: np.ndarray = y, there: np.ndarray = there) -> list[float]:
-                scores = []
-                # As much of a penalty for each row as in the fit to all of them.
-                for rows, fit in zip(
-                    x, fits(learned, y[~held], penalty * float((~held).mean())), strict=True
-                ):
-                    outputs = fit.coef @ rows[:-1, there] + fit.intercept[:, None]
-                    scores.append(score_of(outputs.argmax(axis=0), y[there], problem.n_classes))
-                return scores
-
-            if there.any():
-                by_penalty = {penalty: score(penalty) for penalty in problem.how.penalties}
-                penalties[name] = max(by_penalty, key=lambda p: float(np.mean(by_penalty[p])))
-                validated[name] = by_penalty[penalties[name]]
+            check = _some(held & (y >= 0), SELECTION_ROWS)
+            if not len(check):
+                continue
+            unseen = [np.ascontiguousarray(rows[:-1, check]) for rows in x]
+            # As much of a penalty for each row as in the fit to all of them.
+            share = len(learn) / len(y)
+            by_penalty = {
+                penalty: [
+                    score_of(
+                        (fit.coef @ rows + fit.intercept[:, None]).argmax(axis=0),
+                        y[check],
+                        problem.n_classes,
+                    )
+                    for rows, fit in zip(
+                        unseen, fits(learned, y[learn], penalty * share), strict=True
+                    )
+                ]
+                for penalty in problem.how.penalties
+            }
+            penalties[name] = max(by_penalty, key=lambda p: float(np.mean(by_penalty[p])))
+            validated[name] = by_penalty[penalties[name]]
         del learned
     probes: dict[str, list[Probe]] = {}
     for name, y in found.items():
@@ -305,6 +313,12 @@ def _fit_logistic(
             for f, score in zip(fits(list(x), y, penalties[name]), validated[name], strict=True)
         ]
     return probes
+
+
+def _some(chosen: np.ndarray, most: int) -> np.ndarray:
+    """Return positions of what is chosen, evenly spread where there are more than `most`."""
+    at = np.flatnonzero(chosen)
+    return at[:: max(1, -(-len(at) // most))]
 
 
 def _fit_networks(
