@@ -14,7 +14,7 @@ def check_tasks(tasks: Any) -> None:
             f"{tasks!r:.80} is text, no set of tasks: give the tasks that it names, "
             f"organism.tasks({tasks!r:.80})."
         )
-    if not hasattr(tasks, "ids") or not hasattr(tasks, "texts"):
+    if not hasattr(tasks, "ids"):
         raise InputError(
             f"A {type(tasks).__name__} is no set of tasks: give what the organism's tasks(…) returns."
         )

@@ -106,7 +106,6 @@ def test_no_gradient_is_an_error():
         attribution_patch(network, *pairs, metric="value", **WHERE)
 
 
-@pytest.mark.parametrize("patch", [patch_sweep, attribution_patch])
 class Cell(torch.nn.Module):
     """A recurrent layer of PyTorch, whose outputs have the batch second."""
 
@@ -146,6 +145,7 @@ def test_sites_whose_batch_is_the_second_axis_are_patched():
     assert not each.effect.sel(step=2).any()  # nothing comes after it
 
 
+@pytest.mark.parametrize("patch", [patch_sweep, attribution_patch])
 def test_observations_in_other_units_are_refused(patch):
     network = LineNetwork()
     network.observation_space = ArraySpace(("x",), (3,), "uint8", 0, 255)
