@@ -23,6 +23,7 @@ from scipy.linalg import cho_factor, cho_solve
 from interp.errors import InputError
 
 _SUBSAMPLE = 4096
+_RENEWED_UP_TO = 300  # features beyond which the curvature of the first weights serves to the end
 _BLOCKS_UP_TO = 400  # n_classes * n_features beyond which one curvature block serves all classes
 
 
@@ -250,7 +251,8 @@ def _fit_one(
     precondition = _preconditioner(weights, small, labels.row_weights, penalty, shared=True)
     on_subsample = objective(small, labels.y[labels.rows], labels.row_weights, 1.0)
     weights, _, _ = _lbfgs(on_subsample, weights, precondition, 50, max(tol, 1e-3))
-    precondition = _preconditioner(weights, small, labels.row_weights, penalty, shared)
+    if n_features <= _RENEWED_UP_TO:  # of more, the block costs more than the steps that it saves
+        precondition = _preconditioner(weights, small, labels.row_weights, penalty, shared)
     on_all = objective(features, labels.y, labels.weights, labels.total)
     weights, n_iter, converged = _lbfgs(on_all, weights, precondition, max_iter, tol)
 
