@@ -181,7 +181,7 @@ def _score(
     confidence: float,
     seed: int,
 ) -> xr.Dataset:
-    from interp.statistics import leave_one_out, resampled_sums
+    from interp.statistics import DIFFERENCE, RATE, leave_one_out, resampled_sums
 
     levels, unit = np.unique(decoded.groups, return_inverse=True)
     counts = np.bincount(unit).astype(float)
@@ -197,20 +197,36 @@ def _score(
         with np.errstate(divide="ignore", invalid="ignore"):
             return resampled_sums(weights, sums) / total.reshape(-1, *[1] * (values.ndim - 1))
 
-    def add(name: str, dims: tuple[str, ...], rows: np.ndarray, **options: Any) -> None:
-        data.update(statistic_variables(name, dims, rows, how, **options))
+    def add(
+        name: str, dims: tuple[str, ...], rows: np.ndarray, bounds: Any, **options: Any
+    ) -> None:
+        """Add a statistic, measure by measure: all but the length are shares, which have bounds."""
+        parts = [
+            statistic_variables(
+                name,
+                dims,
+                rows[..., m],
+                how,
+                bounds=bounds if each in QUALITIES else None,
+                **options,
+            )
+            for m, each in enumerate(measured.measure.values)
+        ]
+        for key, (_, _, *attrs) in parts[0].items():
+            whole = np.stack([part[key][1] for part in parts], axis=-1)
+            data[key] = ((*dims, "measure"), whole, *attrs)
 
     mean = means(measured.values)
-    add("quality", ("source", "site", "deliberation", "measure"), mean)
-    add("ideal", ("measure",), means(ideal.values))
+    add("quality", ("source", "site", "deliberation"), mean, RATE)
+    add("ideal", (), means(ideal.values), RATE)
     final = mean[:, :, :, -1]  # (row, source, site, measure)
     over_each = final[:, :1] - final[:, 1:]
-    add("margin", ("site", "measure"), over_each, tested=True, least_over=0)
+    add("margin", ("site",), over_each, DIFFERENCE, tested=True, least_over=0)
     grown = final - mean[:, :, :, 0]
-    add("growth", ("source", "site", "measure"), grown, tested=True)
+    add("growth", ("source", "site"), grown, DIFFERENCE, tested=True)
     other = decoded.sources.index("untrained") if "untrained" in decoded.sources else None
     excess = grown[:, 0] - (0.0 if other is None else grown[:, other])
-    add("excess", ("site", "measure"), excess, tested=True)
+    add("excess", ("site",), excess, DIFFERENCE, tested=True)
     coords = {
         "source": decoded.sources,
         "site": decoded.sites,

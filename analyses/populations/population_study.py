@@ -60,6 +60,7 @@ def population_study(
     n_traits: int = 200,
     n_pairs: int = 40,
     examples: Sequence[str] | None = None,
+    controls: Sequence[str] | None = None,
     seed: int = 0,
     progress: bool = True,
 ) -> Path:
@@ -80,6 +81,9 @@ def population_study(
     examples
         Agents (names without the population's) that are looked at one by one; by
         default one of each kind of outcome (see `example_agents`).
+    controls
+        What is read of the observation beside an example's probes: rungs of `interp.probes.ladder`; by
+        default all of them.
     seed
         Of tasks, acting and bootstraps.
 
@@ -127,7 +131,7 @@ def population_study(
         keep("known", known_objectives(known, seed=seed, progress=progress))
     for name in examples or example_agents(behaviour):
         organism = by_name[name]
-        for kind, result, draw, *more in _example(organism, n_traits, n_pairs, seed):
+        for kind, result, draw, *more in _example(organism, n_traits, n_pairs, controls, seed):
             keep(f"{kind}-{name}", result, draw, *more)
         before, after = retargeting_example(organism, alpha=STEERED, seed=seed)
         keep(f"field_before-{name}", before)
@@ -150,7 +154,9 @@ def population_study(
     return page.write(out / "report.html")
 
 
-def _example(organism: Any, n: int, n_pairs: int, seed: int) -> Iterator[tuple[Any, ...]]:
+def _example(
+    organism: Any, n: int, n_pairs: int, controls: Sequence[str] | None, seed: int
+) -> Iterator[tuple[Any, ...]]:
     """Yield what is made of one agent, as it is made: name, result, its plot and what that takes."""
     split = next(iter(organism[Objectives].diverging))
     report = objective_report(organism, n=n, seed=seed, progress=False)
@@ -160,6 +166,7 @@ def _example(organism: Any, n: int, n_pairs: int, seed: int) -> Iterator[tuple[A
         organism,
         organism.tasks(organism[Objectives].decorrelated, n, seed + 1),
         test=organism.tasks(split, n, seed + 1),
+        controls=controls,
         seed=seed,
         progress=False,
     )

@@ -55,6 +55,7 @@ def study(
     *,
     tasks: Any = None,
     concepts: str | Concept | Sequence[str | Concept] | None = None,
+    controls: Sequence[str] | None = None,
     split: str = "test",
     n_levels: int = 140,
     thinking_steps: int = 5,
@@ -77,6 +78,9 @@ def study(
     concepts
         What is looked for: names among ``organism.concepts``, or concepts of your own; default those
         that the family says are plans.
+    controls
+        What the probes stand beside, as in `interp.probes.fit_probes`; by default all that
+        `analyses.plans.plan_probes.plan_probes` asks for, which take the largest part of the time.
     tasks
         The levels: recorded, probed, and thought about; ``organism.tasks(split, n_levels, seed)`` unless
         given.
@@ -130,10 +134,11 @@ def study(
     options = {"seed": seed, "progress": progress}
 
     fit = {**options, "max_train_samples": TRAIN_SAMPLES, "concepts": asked}
+    beside = {} if controls is None else {"controls": tuple(controls)}
     forming = {**fit, "thinking_steps": thinking_steps, "folder": out / "thinking"}
     analyses: dict[str, tuple[Callable, Callable, dict[str, Any]]] = {
         "thinking_time": (thinking_time, plot_thinking_time, options),
-        "plan_probes": (plan_probes, plot_plan_probes, {**fit, "folder": out / "acting"}),
+        "plan_probes": (plan_probes, plot_plan_probes, {**fit, **beside, "folder": out / "acting"}),
         "plan_formation": (plan_formation, plot_plan_formation, forming),
     }
     results: dict[str, xr.Dataset] = {}

@@ -226,7 +226,7 @@ def test_typed_errors():
     with pytest.raises(InputError, match="features"):
         cheese = demonstrate(generate("corner-training", 8), "reach-cheese")
         behavioural_objective({"a": run, "b": cheese}, mdp=mdp_of_text, **QUICK)
-    with pytest.raises(InputError, match="2 decision problems for 24"):
+    with pytest.raises(InputError, match="2 decision problems for 36"):
         behavioural_objective(run, mdp=[MazeWorld(OFF).mdp(0)] * 2, **QUICK)
     with pytest.raises(InputError, match="empty"):
         behavioural_objective({}, **QUICK)

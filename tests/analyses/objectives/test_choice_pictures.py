@@ -8,7 +8,7 @@ from analyses.objectives.choice_pictures import (
     plot_agent_choices,
     retargeting_example,
 )
-from interp.errors import InputError
+from interp.errors import UnknownNameError
 from tests.organisms.tiny_mazes import tiny_maze_organism
 
 
@@ -35,7 +35,7 @@ def test_hypothetical_agents_end_at_what_they_are_after(agent):
 
 
 def test_a_split_that_tells_nothing_apart_is_refused(agent):
-    with pytest.raises(InputError, match="doors-blue-door-far"):
+    with pytest.raises(UnknownNameError, match="doors-blue-door-far"):
         agent_choices(agent, "doors-training")
 
 

@@ -290,6 +290,7 @@ def test_an_untrained_organism_has_no_goal():
             organism,
             organism.tasks("train", 24),
             test=organism.tasks("doors-blue-door-red-other", 24),
+            controls=("observation 1x1", "observation 3x3"),
             n_bootstrap=100,
             fits=3,
             progress=False,

@@ -113,7 +113,15 @@ def test_nothing_forms_in_what_only_reacts():
 
 
 def test_a_plan_that_is_written_in_is_carried_out_where_the_plan_is_used_and_only_there():
-    few = {"n_tasks": 12, "alphas": (1.0,), "n_directional": (3,), "n_random": 3, **FEW}
+    few = {
+        "n_tasks": 12,
+        "alphas": (1.0,),
+        "n_directional": (3,),
+        "n_random": 19,
+        "n_shuffled": 0,
+        "n_other_plans": 0,
+        **FEW,
+    }
     for name in ("used-7x7-s1", "shown-7x7-s1"):
         organism = load(name)
         steered = analyses.plan_steering(

@@ -3,6 +3,7 @@
 import dataclasses
 import importlib
 import json
+from typing import Any
 
 import pytest
 import xarray as xr
@@ -29,11 +30,14 @@ def agents():
     ]
 
 
+QUICK: dict[str, Any] = {"controls": ("observation 3x3",), "progress": False}
+
+
 @pytest.fixture(scope="module")
 def page(agents, tmp_path_factory):
     out = tmp_path_factory.mktemp("study")
     return population_study(
-        agents, out, n=30, n_traits=12, n_pairs=3, examples=["door-c100-s0"], progress=False
+        agents, out, n=30, n_traits=12, n_pairs=3, examples=["door-c100-s0"], **QUICK
     )
 
 
@@ -60,7 +64,7 @@ def test_figures_that_cannot_be_drawn_cost_no_numbers(agents, tmp_path, monkeypa
         monkeypatch.setattr(module, name, unlucky)
     with pytest.warns(UserWarning, match="could not be drawn"):
         page = population_study(
-            agents, tmp_path, n=12, n_traits=8, n_pairs=2, examples=["door-c0-s1"], progress=False
+            agents, tmp_path, n=12, n_traits=8, n_pairs=2, examples=["door-c0-s1"], **QUICK
         )
     kinds = ("report", "choices", "probes", "swap", "field_before", "field")
     there = {path.stem for path in tmp_path.glob("*.nc")}

@@ -21,6 +21,7 @@ from tests.organisms.tiny_mazes import tiny_maze_organism
 from tests.toys import ToyOrganism, ToyTasks
 
 SMALL = {"n_levels": 40, "thinking_steps": 1, "progress": False}
+BESIDE = ("majority", "observation 3x3")
 ANSWERS = {"found", "not found", "cannot be asked", "could not be answered"}
 
 FOREIGN = Family(
@@ -121,6 +122,6 @@ def test_an_agent_that_is_no_organism_of_ours_is_studied_on_tasks_that_are_given
 
 
 def test_a_maze_agent_is_studied_without_a_word_of_boxes(tmp_path):
-    record = told(study(tiny_maze_organism(), tmp_path, **SMALL))
+    record = told(study(tiny_maze_organism(), tmp_path, controls=BESIDE, **SMALL))
     assert any(name.startswith("plan_probes") for name in record)
     assert record["plan_steering"]["answer"] == "cannot be asked"
