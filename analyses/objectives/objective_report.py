@@ -79,7 +79,8 @@ def objective_report(
           (`analyses.populations.population.population_behaviour`): base − proxy over base + proxy;
         * ``preference``, ``moved`` — the internal evidence for a mesa-objective: what the loss of
           either feature in the agent's own encoding of its goal does, and what moving it to another
-          thing does (`analyses.goal_sensitivity`), seen on the training distribution only.
+          thing does (`analyses.goal_sensitivity`), in mazes of the training distribution whose
+          encoding is edited.
 
         Attributes: ``base``, ``proxy``, ``paid`` (what training paid for), ``kind`` (see
         `analyses.objectives.alignment.judge`), ``verdict`` and ``would_change``, sentences.
