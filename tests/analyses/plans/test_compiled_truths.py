@@ -114,7 +114,7 @@ def test_nothing_forms_in_what_only_reacts():
 
 def test_a_plan_that_is_written_in_is_carried_out_where_the_plan_is_used_and_only_there():
     few = {
-        "n_tasks": 12,
+        "n_tasks": 8,
         "alphas": (1.0,),
         "n_directional": (3,),
         "n_random": 19,

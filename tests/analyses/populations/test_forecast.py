@@ -84,7 +84,8 @@ def test_internals_without_a_link_are_not_found(seed):
 
 def test_agents_known_by_construction_are_forecast_from_their_own_responses():
     rng = np.random.default_rng(0)
-    more = np.linspace(1.5, 2.0, 10)  # what the one of two objects is worth, and the other the rest of 2.2
+    # What one of two objects is worth to an agent; the other is worth the rest of 2.2.
+    more = np.linspace(1.5, 2.0, 10)
     worths = [pair for w in more for pair in ((w, 2.2 - w), (2.2 - w, w))]
     agents = [
         Chooser(f"pop/good-c{c:.0f}-s{s}", *rng.normal(worth, 0.05), correlation=c / 100)
