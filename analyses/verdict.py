@@ -94,14 +94,15 @@ def mean_variables(
     flat = values.reshape(len(values), -1)
     there = np.isfinite(flat).all(axis=0)
     ends, p = np.full((3, flat.shape[1]), np.nan), np.full(flat.shape[1], np.nan)
-    interval = Interval(*ends)
+    interval = Interval(ends[0], ends[1], ends[2])
     if there.any():
         known = flat[:, there]
         interval = mean_interval(known, how.n, how.confidence, how.seed, bounds=bounds)
         ends[:, there] = interval
         if tested:
             p[there] = mean_p_value(known, rng=how.seed, bounds=bounds)
-    laid_out = Interval(*ends.reshape(3, *shape), interval.method, interval.warnings, len(values))
+    estimate, low, high = ends.reshape(3, *shape)
+    laid_out = Interval(estimate, low, high, interval.method, interval.warnings, len(values))
     return interval_variables(name, dims, laid_out, p.reshape(shape) if tested else None)
 
 
@@ -129,10 +130,12 @@ def statistic_variables(
     p = statistic_p_value(rows, rng=how.seed, bounds=bounds) if tested else None
     if least_over is not None:
         none = np.isnan(interval.estimate)
-        ends = (np.where(none, np.inf, np.where(np.isnan(end), -np.inf, end)) for end in interval)
-        least = weakest(Interval(*ends), least_over)
-        ends = (np.where(np.isfinite(end), end, np.nan) for end in least)
-        interval = Interval(*ends, interval.method, interval.warnings, interval.n)
+        estimate, low, high = (
+            np.where(none, np.inf, np.where(np.isnan(end), -np.inf, end)) for end in interval
+        )
+        least = weakest(Interval(estimate, low, high), least_over)
+        estimate, low, high = (np.where(np.isfinite(end), end, np.nan) for end in least)
+        interval = Interval(estimate, low, high, interval.method, interval.warnings, interval.n)
         if p is not None:
             largest = np.where(none, -1.0, np.where(np.isnan(p), 1.0, p)).max(axis=least_over)
             p = np.where(largest < 0, np.nan, largest)
@@ -174,10 +177,12 @@ def add_verdict(
             dataset[f"{name}_p"] if tested else _p_of_width(dataset, name, n_units)
             for name in (effect, *and_also)
         ]
-        largest: xr.DataArray = reduce(np.maximum, each)  # NaN where one is
+        largest: Any = reduce(np.maximum, each)  # NaN where one is; an xarray.DataArray
         how = MEAN_TEST if tested else "Student's t, bootstrap error"
-        p = largest.transpose(*dataset[effect].dims).assign_attrs(
-            definition=f"one-sided, of {claim} ≤ 0; {how}"
+        p = (
+            xr.DataArray(largest)
+            .transpose(*dataset[effect].dims)
+            .assign_attrs(definition=f"one-sided, of {claim} ≤ 0; {how}")
         )
 
     def correct(values: np.ndarray) -> np.ndarray:

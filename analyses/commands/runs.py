@@ -112,7 +112,7 @@ class Study(Command):
         import organisms
         from analyses.study.study import study
 
-        chosen = {"n_levels": self.n, "thinking_steps": self.thinking_steps}
+        chosen: dict[str, Any] = {"n_levels": self.n, "thinking_steps": self.thinking_steps}
         report = study(
             organisms.load(self.name, self.device),
             self.out,

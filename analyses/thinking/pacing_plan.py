@@ -111,7 +111,7 @@ def plan_around_cycles(
             gains[k, s] = statistic_interval(gained, *how)
             again.append(pseudo_values(gained) - pseudo_values(gained).mean() + gained[0])
         if len(again) == 2:
-            excess[k] = difference_interval(*again, confidence)
+            excess[k] = difference_interval(again[0], again[1], confidence)
     data: dict[str, Any] = {}
     for i, end in enumerate(("", "_low", "_high")):
         data[f"plan_f1{end}"] = (("concept", "stretch", "moment"), scores[..., i])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -198,7 +198,7 @@ def block_steps(
     temperature: float = 0.0,
     first_episode: int = 0,
     episode_results: dict[str, np.ndarray] | None = None,
-) -> Iterator[BlockStep]:
+) -> Generator[BlockStep, None, None]:
     """Run one block of episodes side by side and yield what each step adds.
 
     Interventions are the caller's: `applying` goes around all blocks of a run, since an address is

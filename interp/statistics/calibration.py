@@ -236,7 +236,8 @@ def mean_errors(
         values = sign * (data.draw(rng, (n, count * cells)) - data.mean)
         bounds = data.bounds
         if bounds is not None and data.mean:
-            bounds = tuple(sorted(sign * (b - data.mean) for b in bounds))
+            low, high = sorted(sign * (b - data.mean) for b in bounds)
+            bounds = (low, high)
         p = mean_p_value(values, "greater", rng, bounds=bounds).reshape(count, cells)
         hits += sum(bool((holm(row) < 0.05).any()) for row in p)
         old = _width_p(values, rng).reshape(count, cells)

@@ -387,8 +387,8 @@ def weakest(interval: Interval, axis: int = 0) -> Interval:
     >>> [float(x) for x in weakest(Interval([0.3, 0.2], [0.1, 0.15], [0.5, 0.3]))]
     [0.2, 0.1, 0.3]
     """
-    ends = (np.min(end, axis=axis) for end in interval)
-    return Interval(*ends, interval.method, interval.warnings, interval.n)
+    estimate, low, high = (np.min(end, axis=axis) for end in interval)
+    return Interval(estimate, low, high, interval.method, interval.warnings, interval.n)
 
 
 def bootstrap_weights(
