@@ -327,7 +327,7 @@ def plot_plan_probes(dataset: xr.Dataset, metric: str | None = None) -> Figure:
                     categories=[str(site) for site in dataset.site.values],
                     series=sources,
                 )
-                ax.set_title(f"{next(letters)}   {words}, {field}×{field}", loc="left")
+                ax.set_title(f"{next(letters)}   {words}, {field}×{field}", loc="left", fontsize=7)
                 ax.set_ylim(0, 1)
                 ax.tick_params(axis="x", rotation=30)
                 if not column:
@@ -335,7 +335,7 @@ def plot_plan_probes(dataset: xr.Dataset, metric: str | None = None) -> Figure:
             if n_rungs:
                 ax = axes[row, -1]
                 draw_ladder(ax, last.sel(concept=concept), shown)
-                ax.set_title(f"{next(letters)}   probes of the observation", loc="left")
+                ax.set_title(f"{next(letters)}   from the observation", loc="left", fontsize=7)
                 ax.set_xlabel(SCORE_WORDS.get(shown, shown))
         n, share = int(dataset.n_groups.min()), 100 * dataset.attrs["confidence"]
         figure.suptitle(
