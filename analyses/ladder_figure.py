@@ -62,14 +62,15 @@ def draw_ladder(ax: Axes, dataset: xr.Dataset, metric: str) -> None:
         color=GREEN,
         markersize=3,
     )
-    for field, style in zip(dataset.receptive_field.values, ("-", "--", ":", "-."), strict=False):
+    fields = zip(dataset.receptive_field.values, ("-", "--", ":", "-."), strict=False)
+    for number, (field, style) in enumerate(fields):
         best = float(dataset[metric].sel(source="trained", receptive_field=field).max())
         ax.axvline(best, color=SOURCE_COLOURS["trained"], linestyle=style, linewidth=1, marker="")
         ax.annotate(
             f"{field}×{field}",
             (best, 1),
             xycoords=("data", "axes fraction"),
-            xytext=(1, -7),
+            xytext=(1, -7 * (1 + number)),  # one below the other, where lines are close
             textcoords="offset points",
             fontsize="x-small",
             color=SOURCE_COLOURS["trained"],
